@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* all.h - the list of targets: one word here, one line in local.mk, one file. */
+#ifndef NDM_TARGETS_ALL_H
+#define NDM_TARGETS_ALL_H
+
+#define NDM_TARGETS(X) \
+	X(linear) \
+	X(striped) \
+	X(zero) \
+	X(error) \
+	X(delay) \
+	X(flakey) \
+	X(dust) \
+	X(ebs) \
+	X(unstriped) \
+	X(switch)
+
+#endif
