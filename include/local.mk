@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: BSD-2-Clause
+include_HEADERS += include/ndm.h include/ndm-control.h include/ndm-target.h

@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# The nbdkit plugin: plugins/.libs/nbdkit-ndm-plugin.so in the build tree.
+
+nbdkitplugindir = $(nbdkit_plugindir)
+nbdkitplugin_LTLIBRARIES =
+
+# plugins_nbdkit_ndm_plugin_la_SOURCES = plugins/ndm.c
+# plugins_nbdkit_ndm_plugin_la_LIBADD = libndm-core.la
+# plugins_nbdkit_ndm_plugin_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version -shared \
+#	-export-symbols-regex '^plugin_init$$'
+# nbdkitplugin_LTLIBRARIES += plugins/nbdkit-ndm-plugin.la
