@@ -107,6 +107,14 @@ enum ndm_ctl_own {
 	 * MAJOR:MINOR TAB TEXT-BY-WHICH-IT-WAS-NAMED
 	 */
 	NDM_CTL_BACKINGS = 0x1009,
+
+	/*
+	 * Read ahead has no ioctl of device-mapper (a kernel keeps it with the block device).
+	 * request: "NAME", or "NAME SECTORS" to set it.  answer: the number of sectors now kept
+	 * (256 at first; it has no effect but to be shown).  ENXIO: no such device; ENOENT: the
+	 * device never had a table loaded, so that a kernel would have no block device yet.
+	 */
+	NDM_CTL_READ_AHEAD = 0x100a,
 };
 
 #endif

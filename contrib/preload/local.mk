@@ -2,9 +2,11 @@
 # LD_PRELOAD library that leads libdevmapper to ndmd: contrib/preload/.libs/libndm-preload.so.
 
 preloaddir = $(pkglibdir)
-preload_LTLIBRARIES =
+preload_LTLIBRARIES = contrib/preload/libndm-preload.la
 
-# contrib_preload_libndm_preload_la_SOURCES = contrib/preload/preload.c
-# contrib_preload_libndm_preload_la_LIBADD = -ldl -lpthread
-# contrib_preload_libndm_preload_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version -shared
-# preload_LTLIBRARIES += contrib/preload/libndm-preload.la
+contrib_preload_libndm_preload_la_SOURCES = \
+	contrib/preload/ndm-preload.c contrib/preload/paths.c contrib/preload/talk.c \
+	contrib/preload/preload.h
+contrib_preload_libndm_preload_la_CFLAGS = -std=gnu11 $(WARN_CFLAGS)
+contrib_preload_libndm_preload_la_LIBADD = -ldl -lpthread
+contrib_preload_libndm_preload_la_LDFLAGS = -module -avoid-version -shared

@@ -1,0 +1,535 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * ndm-preload.c - unmodified users of libdevmapper on ndmd instead of the kernel.
+ *
+ *   LD_PRELOAD=.../libndm-preload.so NDM_CONTROL=/run/ndm/control dmsetup ls
+ *
+ * Opening /dev/mapper/control connects to ndmd; device-mapper ioctls on that descriptor
+ * become frames.  Nodes in /dev/mapper exist for stat, open and readdir, but carry no data:
+ * data goes over NBD.  Making, renaming and removing nodes succeeds and does nothing.
+ *
+ * A preload library cannot be without state: which descriptors are ours is kept in `held`.
+ */
+#define _GNU_SOURCE
+#include "preload.h"
+
+#include <dirent.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define HELD_MAX 1024
+#define next(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
+
+static struct spot *held[HELD_MAX];
+static pthread_mutex_t held_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static int hold(int fd, const struct spot *spot)
+{
+	struct spot *copy;
+
+	if (fd < 0 || fd >= HELD_MAX) {
+		if (fd >= 0)
+			syscall(SYS_close, fd);
+		errno = EMFILE;
+		return -1;
+	}
+	copy = malloc(sizeof(*copy));
+	if (!copy) {
+		syscall(SYS_close, fd);
+		errno = ENOMEM;
+		return -1;
+	}
+	*copy = *spot;
+	pthread_mutex_lock(&held_lock);
+	free(held[fd]);
+	held[fd] = copy;
+	pthread_mutex_unlock(&held_lock);
+	return fd;
+}
+
+/* Is this descriptor ours?  With let_go it no longer is. */
+static int is_held(int fd, struct spot *spot, int let_go)
+{
+	int found = 0;
+
+	if (fd < 0 || fd >= HELD_MAX)
+		return 0;
+	pthread_mutex_lock(&held_lock);
+	if (held[fd]) {
+		*spot = *held[fd];
+		found = 1;
+		if (let_go) {
+			free(held[fd]);
+			held[fd] = NULL;
+		}
+	}
+	pthread_mutex_unlock(&held_lock);
+	return found;
+}
+
+static int failed(int err)
+{
+	errno = -err;
+	return -1;
+}
+
+/* -- opening ---------------------------------------------------------------------- */
+
+static int open_text(const struct spot *spot, int flags)
+{
+	int fd = memfd_create("ndm", MFD_CLOEXEC);
+	char *text = NULL;
+
+	if (fd < 0)
+		return -1;
+	if ((flags & O_ACCMODE) != O_WRONLY) {
+		text = spot_content(spot);
+		if (!text || write(fd, text, strlen(text)) < 0 || lseek(fd, 0, SEEK_SET)) {
+			int saved = errno;
+
+			free(text);
+			syscall(SYS_close, fd);
+			errno = saved;
+			return -1;
+		}
+		free(text);
+	}
+	return hold(fd, spot);
+}
+
+static int open_spot(const struct spot *spot, int flags)
+{
+	unsigned sectors;
+	int fd, err;
+
+	switch (spot->place) {
+	case PLACE_CONTROL:
+		fd = talk_connect();
+		return fd < 0 ? failed(fd == -ENOENT || fd == -ECONNREFUSED ? -ENODEV : fd) :
+			hold(fd, spot);
+	case PLACE_NODE:
+		/* A device without any table yet has no node. */
+		err = talk_read_ahead(spot, NULL, &sectors);
+		if (err)
+			return failed(err == -ENXIO ? -ENOENT : err);
+		return hold((int)syscall(SYS_openat, AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC, 0),
+			    spot);
+	case PLACE_DIR:
+	case PLACE_SYS_DEVICE:
+		return failed(-EISDIR);
+	default:
+		return open_text(spot, flags);
+	}
+}
+
+#define DEFINE_OPEN(name)						\
+int name(const char *path, int flags, ...)				\
+{									\
+	struct spot spot;						\
+	mode_t mode = 0;						\
+	va_list ap;							\
+									\
+	va_start(ap, flags);						\
+	if (flags & (O_CREAT | __O_TMPFILE))				\
+		mode = (mode_t)va_arg(ap, int);				\
+	va_end(ap);							\
+	spot_parse(path, &spot);					\
+	return spot.place == PLACE_OTHER ? next(name)(path, flags, mode) : open_spot(&spot, flags); \
+}
+
+DEFINE_OPEN(open)
+DEFINE_OPEN(open64)
+
+#define DEFINE_OPENAT(name)						\
+int name(int dir, const char *path, int flags, ...)			\
+{									\
+	struct spot spot;						\
+	mode_t mode = 0;						\
+	va_list ap;							\
+									\
+	va_start(ap, flags);						\
+	if (flags & (O_CREAT | __O_TMPFILE))				\
+		mode = (mode_t)va_arg(ap, int);				\
+	va_end(ap);							\
+	spot_parse(path, &spot);					\
+	return spot.place == PLACE_OTHER ? next(name)(dir, path, flags, mode) : \
+		open_spot(&spot, flags);				\
+}
+
+DEFINE_OPENAT(openat)
+DEFINE_OPENAT(openat64)
+
+/* What _FORTIFY_SOURCE makes of open without a mode. */
+int __open_2(const char *path, int flags);
+int __open64_2(const char *path, int flags);
+int __open_2(const char *path, int flags)
+{
+	return open(path, flags);
+}
+
+int __open64_2(const char *path, int flags)
+{
+	return open64(path, flags);
+}
+
+static FILE *fopen_spot(const struct spot *spot, const char *mode)
+{
+	FILE *file;
+	int fd = open_spot(spot, *mode == 'r' ? O_RDONLY : O_WRONLY);
+
+	if (fd < 0)
+		return NULL;
+	file = fdopen(fd, mode);
+	if (!file)
+		close(fd);
+	return file;
+}
+
+FILE *fopen(const char *path, const char *mode)
+{
+	struct spot spot;
+
+	spot_parse(path, &spot);
+	return spot.place == PLACE_OTHER ? next(fopen)(path, mode) : fopen_spot(&spot, mode);
+}
+
+FILE *fopen64(const char *path, const char *mode)
+{
+	struct spot spot;
+
+	spot_parse(path, &spot);
+	return spot.place == PLACE_OTHER ? next(fopen64)(path, mode) : fopen_spot(&spot, mode);
+}
+
+/* A number written to read_ahead_kb takes effect when the file is closed. */
+static void set_read_ahead(int fd, const struct spot *spot)
+{
+	char text[32];
+	ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
+	unsigned sectors, ignored;
+
+	if (n <= 0 || spot->place != PLACE_SYS_READ_AHEAD)
+		return;
+	text[n] = '\0';
+	sectors = (unsigned)strtoul(text, NULL, 10) / 4 * 8;	/* whole pages, as the kernel */
+	talk_read_ahead(spot, &sectors, &ignored);
+}
+
+int close(int fd)
+{
+	struct spot spot;
+
+	if (is_held(fd, &spot, 1) && spot.place == PLACE_SYS_READ_AHEAD)
+		set_read_ahead(fd, &spot);
+	return next(close)(fd);
+}
+
+/* stdio closes its descriptor without asking us: forget it first. */
+int fclose(FILE *file)
+{
+	struct spot spot;
+
+	if (file)
+		is_held(fileno(file), &spot, 1);
+	return next(fclose)(file);
+}
+
+/* -- ioctl ------------------------------------------------------------------------ */
+
+static int node_ioctl(const struct spot *spot, unsigned long request, void *argument)
+{
+	unsigned sectors, ignored;
+	struct dm_ioctl dmi;
+	int err;
+
+	switch (request) {
+	case BLKRAGET:
+		err = talk_read_ahead(spot, NULL, &sectors);
+		if (!err)
+			*(long *)argument = (long)sectors;
+		return err ? failed(err) : 0;
+	case BLKRASET:
+		sectors = (unsigned)(unsigned long)argument / 8 * 8;
+		err = talk_read_ahead(spot, &sectors, &ignored);
+		return err ? failed(err) : 0;
+	case BLKGETSIZE64:
+		*(uint64_t *)argument = talk_size(spot) * 512;
+		return 0;
+	case BLKGETSIZE:
+		*(unsigned long *)argument = (unsigned long)talk_size(spot);
+		return 0;
+	case BLKSSZGET:
+		*(int *)argument = 512;
+		return 0;
+	case BLKPBSZGET:
+		*(unsigned *)argument = 512;
+		return 0;
+	case BLKROGET:
+		err = talk_status(spot, &dmi);
+		if (!err)
+			*(int *)argument = !!(dmi.flags & DM_READONLY_FLAG);
+		return err ? failed(err) : 0;
+	case BLKFLSBUF:
+		return 0;
+	default:
+		return failed(-ENOTTY);
+	}
+}
+
+int ioctl(int fd, unsigned long request, ...)
+{
+	struct spot spot;
+	void *argument;
+	va_list ap;
+	int err;
+
+	va_start(ap, request);
+	argument = va_arg(ap, void *);
+	va_end(ap);
+	if (!is_held(fd, &spot, 0))
+		return next(ioctl)(fd, request, argument);
+	if (spot.place == PLACE_NODE)
+		return node_ioctl(&spot, request, argument);
+	if (spot.place != PLACE_CONTROL)
+		return next(ioctl)(fd, request, argument);
+	if (_IOC_TYPE(request) != DM_IOCTL)
+		return failed(-ENOTTY);
+	err = talk_ioctl(fd, (unsigned)request, argument);
+	return err ? failed(err) : 0;
+}
+
+/* -- looking ---------------------------------------------------------------------- */
+
+/* struct stat and struct stat64 are the same on every 64-bit Linux. */
+_Static_assert(sizeof(struct stat) == sizeof(struct stat64), "64-bit files only");
+
+static int stat_spot(const struct spot *spot, void *st)
+{
+	int err = spot_stat(spot, st);
+
+	return err ? failed(err) : 0;
+}
+
+#define DEFINE_STAT(name, type)						\
+int name(const char *path, struct type *st)				\
+{									\
+	struct spot spot;						\
+									\
+	spot_parse(path, &spot);					\
+	return spot.place == PLACE_OTHER ? next(name)(path, st) : stat_spot(&spot, st); \
+}
+
+DEFINE_STAT(stat, stat)
+DEFINE_STAT(stat64, stat64)
+DEFINE_STAT(lstat, stat)
+DEFINE_STAT(lstat64, stat64)
+
+#define DEFINE_FSTAT(name, type)					\
+int name(int fd, struct type *st)					\
+{									\
+	struct spot spot;						\
+									\
+	if (is_held(fd, &spot, 0) && (spot.place == PLACE_CONTROL || spot.place == PLACE_NODE)) \
+		return stat_spot(&spot, st);				\
+	return next(name)(fd, st);					\
+}
+
+DEFINE_FSTAT(fstat, stat)
+DEFINE_FSTAT(fstat64, stat64)
+
+#define DEFINE_FSTATAT(name, type)					\
+int name(int dir, const char *path, struct type *st, int flags)	\
+{									\
+	struct spot spot;						\
+									\
+	spot_parse(path, &spot);					\
+	return spot.place == PLACE_OTHER ? next(name)(dir, path, st, flags) : \
+		stat_spot(&spot, st);					\
+}
+
+DEFINE_FSTATAT(fstatat, stat)
+DEFINE_FSTATAT(fstatat64, stat64)
+
+int access(const char *path, int mode)
+{
+	struct spot spot;
+	struct stat st;
+
+	spot_parse(path, &spot);
+	return spot.place == PLACE_OTHER ? next(access)(path, mode) : stat_spot(&spot, &st);
+}
+
+int faccessat(int dir, const char *path, int mode, int flags)
+{
+	struct spot spot;
+	struct stat st;
+
+	spot_parse(path, &spot);
+	return spot.place == PLACE_OTHER ? next(faccessat)(dir, path, mode, flags) :
+		stat_spot(&spot, &st);
+}
+
+ssize_t readlink(const char *path, char *buffer, size_t length_bytes)
+{
+	struct spot spot;
+	int n;
+
+	spot_parse(path, &spot);
+	if (spot.place == PLACE_OTHER)
+		return next(readlink)(path, buffer, length_bytes);
+	n = spot_readlink(&spot, buffer, length_bytes);
+	if (n == -ENOENT && spot.place == PLACE_SYS_DEVICE)
+		return next(readlink)(path, buffer, length_bytes);
+	return n < 0 ? failed(n) : n;
+}
+
+/* -- nodes that are not really there ------------------------------------------------ */
+
+static int is_node(const char *path)
+{
+	struct spot spot;
+
+	spot_parse(path, &spot);
+	return spot.place == PLACE_NODE || spot.place == PLACE_DIR || spot.place == PLACE_CONTROL;
+}
+
+int mknod(const char *path, mode_t mode, dev_t dev)
+{
+	return is_node(path) ? 0 : next(mknod)(path, mode, dev);
+}
+
+int mkdir(const char *path, mode_t mode)
+{
+	return is_node(path) ? 0 : next(mkdir)(path, mode);
+}
+
+int unlink(const char *path)
+{
+	return is_node(path) ? 0 : next(unlink)(path);
+}
+
+int chown(const char *path, uid_t uid, gid_t gid)
+{
+	return is_node(path) ? 0 : next(chown)(path, uid, gid);
+}
+
+int chmod(const char *path, mode_t mode)
+{
+	return is_node(path) ? 0 : next(chmod)(path, mode);
+}
+
+int rename(const char *from, const char *to)
+{
+	return is_node(from) && is_node(to) ? 0 : next(rename)(from, to);
+}
+
+/* -- the directory /dev/mapper ------------------------------------------------------ */
+
+/* Begins with a mark that no DIR of the C library can begin with (a descriptor number). */
+struct listing {
+	int mark;
+	const char *at;
+	char *names;
+	int dots;			/* entries before the names: ".", "..", "control" */
+	union {
+		struct dirent entry;
+		struct dirent64 entry64;
+	};
+};
+
+#define LISTING_MARK (-0x6e646d)
+
+static struct listing *listing_of(DIR *dir)
+{
+	struct listing *listing = (struct listing *)dir;
+
+	return listing && listing->mark == LISTING_MARK ? listing : NULL;
+}
+
+DIR *opendir(const char *path)
+{
+	struct listing *listing;
+	struct spot spot;
+
+	spot_parse(path, &spot);
+	if (spot.place != PLACE_DIR)
+		return next(opendir)(path);
+	listing = calloc(1, sizeof(*listing));
+	if (!listing)
+		return NULL;
+	listing->mark = LISTING_MARK;
+	listing->names = spot_names();
+	if (!listing->names) {
+		free(listing);
+		return NULL;
+	}
+	listing->at = listing->names;
+	return (DIR *)listing;
+}
+
+static const char *listing_next(struct listing *listing)
+{
+	static const char *const first[] = { ".", "..", "control" };
+	const char *name = listing->at;
+
+	if (listing->dots < 3)
+		return first[listing->dots++];
+	if (!*name)
+		return NULL;
+	listing->at += strlen(name) + 1;
+	return name;
+}
+
+struct dirent *readdir(DIR *dir)
+{
+	struct listing *listing = listing_of(dir);
+	const char *name;
+
+	if (!listing)
+		return next(readdir)(dir);
+	name = listing_next(listing);
+	if (!name)
+		return NULL;
+	snprintf(listing->entry.d_name, sizeof(listing->entry.d_name), "%s", name);
+	listing->entry.d_type = DT_UNKNOWN;
+	listing->entry.d_ino = 1;
+	return &listing->entry;
+}
+
+struct dirent64 *readdir64(DIR *dir)
+{
+	struct listing *listing = listing_of(dir);
+	const char *name;
+
+	if (!listing)
+		return next(readdir64)(dir);
+	name = listing_next(listing);
+	if (!name)
+		return NULL;
+	snprintf(listing->entry64.d_name, sizeof(listing->entry64.d_name), "%s", name);
+	listing->entry64.d_type = DT_UNKNOWN;
+	listing->entry64.d_ino = 1;
+	return &listing->entry64;
+}
+
+int closedir(DIR *dir)
+{
+	struct listing *listing = listing_of(dir);
+
+	if (!listing)
+		return next(closedir)(dir);
+	free(listing->names);
+	free(listing);
+	return 0;
+}
