@@ -86,6 +86,16 @@ struct ndm_world *ndm_loop_world(struct ndm_loop *);
 int ndm_loop_fd(struct ndm_loop *);		/* readable when there is work */
 void ndm_loop_run(struct ndm_loop *);		/* everything ready; never blocks; bounded batch */
 bool ndm_loop_busy(struct ndm_loop *);		/* more is ready now */
+/*
+ * A host that submits from its own event handlers (on the loop's thread, outside
+ * ndm_loop_run) puts them between begin and end: end runs the tasks that became ready and
+ * sends out what stores have batched, without a look at the fds.  Without begin the first
+ * thing that becomes ready costs a kick of the loop's fd.
+ */
+void ndm_loop_begin(struct ndm_loop *);
+void ndm_loop_end(struct ndm_loop *);
+/* Waits for events at most timeout_ns, then runs them: for hosts without a loop of their own. */
+void ndm_loop_wait(struct ndm_loop *, uint64_t timeout_ns);
 
 /* the mailbox: from any thread, fn runs on the loop */
 struct ndm_msg { void (*fn)(struct ndm_msg *); struct ndm_msg *next; };

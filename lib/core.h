@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * core.h - what the files of lib/ share with each other and with nobody else.
+ */
+#ifndef NDM_CORE_H
+#define NDM_CORE_H
+
+#include <assert.h>
+#include <errno.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include <ndm.h>
+
+#define ndm_container_of(p, type, member) ((type *)((char *)(p) - offsetof(type, member)))
+
+/* ---- tasks (task.c) ---- */
+
+enum ndm_task_state { NDM_TASK_READY, NDM_TASK_RUNNING, NDM_TASK_WAITING, NDM_TASK_HOPPING, NDM_TASK_DONE };
+
+struct ndm_fiber;				/* a stack and its saved registers */
+
+struct ndm_task {
+	struct ndm_fiber *fiber;
+	struct ndm_loop *loop;
+	const char *name;
+	void (*fn)(void *);
+	void *arg;
+	enum ndm_task_state state;
+	struct ndm_task *next;			/* in the ready queue, a waitq, or the free list */
+	struct ndm_task *all_prev, *all_next;	/* every living task of the loop */
+	struct ndm_waitq *waiting_on;
+	struct ndm_timer timer;			/* ndm_wait_until, ndm_sleep */
+	bool timed_out;
+	struct ndm_loop *hop_to;
+	struct ndm_msg hop_msg;
+};
+
+struct ndm_fiber *fiber_new(void (*entry)(void *), void *arg);
+void fiber_free(struct ndm_fiber *);
+void fiber_resume(struct ndm_fiber *);		/* from the scheduler into the fiber */
+void fiber_leave(struct ndm_fiber *);		/* from the fiber back to whoever resumed it */
+void fiber_restart(struct ndm_fiber *);		/* after its entry has returned via fiber_leave */
+size_t fiber_high_water(const struct ndm_fiber *);	/* bytes of stack ever used */
+
+void task_ready(struct ndm_task *);
+void task_suspend(struct ndm_loop *, struct ndm_task *);	/* leave until made ready */
+void task_run(struct ndm_loop *, struct ndm_task *);
+void task_free_all(struct ndm_loop *);
+
+/* ---- loop (loop.c) ---- */
+
+#define NDM_BUFFER_CLASSES 16			/* 4 KiB << class, up to 128 MiB */
+
+struct ndm_bio_slot {
+	struct ndm_bio bio;
+	_Alignas(16) unsigned char per_bio[NDM_PER_BIO_MAX];
+};
+
+struct ndm_loop {
+	struct ndm_world *world;
+	void *os;				/* the world's part */
+	struct ndm_task *current;
+	unsigned nowait;			/* > 0: inside map, end_io, status: waiting is a bug */
+	bool running;				/* inside ndm_loop_run or begin/end: no kick needed */
+	bool submitting;			/* inside ndm_submit: bios queue up */
+	struct ndm_task *ready_head, *ready_tail;
+	unsigned nready;
+	struct ndm_bio *submit_head, *submit_tail;
+	struct ndm_timer **timers;		/* binary heap by at_ns */
+	unsigned ntimers, timers_cap;
+	uint64_t armed_ns;			/* the deadline the world knows */
+	_Atomic(struct ndm_msg *) mailbox;	/* a stack; taken whole and turned round */
+	struct ndm_task *tasks;			/* all living ones */
+	struct ndm_task *free_tasks;
+	unsigned nfree_tasks, ntasks;
+	struct ndm_bio_slot *free_bios;		/* linked through bio.next */
+	unsigned nbios;				/* handed out */
+	struct ndm_buffer { struct ndm_buffer *next; } *buffers[NDM_BUFFER_CLASSES];
+	unsigned nbuffers[NDM_BUFFER_CLASSES];
+	struct ndm_store *stores;		/* open ones, for sharing */
+};
+
+void loop_pools_free(struct ndm_loop *);
+static inline uint64_t loop_now(struct ndm_loop *l) { return l->world->ops->now(l->world); }
+
+void ndm_log(struct ndm_world *, enum ndm_level, const char *fmt, ...) ndm_printf_like(3, 4);
+
+/* Test hook: when set, every allocation asks it first; false = fail.  Tests only. */
+extern bool (*ndm_alloc_hook)(size_t bytes);
+
+/* ---- tables (table.c) ---- */
+
+struct ndm_table {
+	struct ndm_device *device;
+	struct ndm_loop *loop;
+	struct ndm_target *targets;		/* in order of begin */
+	unsigned n;
+	uint64_t nr;
+	bool read_only;
+	bool flush_bypass;			/* every target says one flush per device will do */
+	struct ndm_limits limits;
+	unsigned users;				/* messages under way */
+	struct ndm_waitq idle;
+};
+
+int table_new(struct ndm_device *, const struct ndm_table_line *, unsigned n, bool read_only,
+	      struct ndm_table **, struct ndm_str *why) ndm_waits;
+void table_free(struct ndm_table *) ndm_waits;
+struct ndm_target *table_find(struct ndm_table *, uint64_t sector);
+void table_stack_limits(struct ndm_table *);
+const struct ndm_target_type *table_immutable_type(const struct ndm_table *);
+bool table_uses(const struct ndm_table *, const struct ndm_device *);
+void target_put_devs(struct ndm_target *) ndm_waits;
+
+/* ---- stores (store.c, hop.c) ---- */
+
+/* opens by text; a mapped device gives its own store (and counts as an opener of it) */
+struct ndm_store_ref {
+	struct ndm_store *store;		/* what bios go to; a hop where loops differ */
+	struct ndm_opener *opener;		/* mapped devices only */
+};
+int store_open(struct ndm_loop *, const char *spec, unsigned mode, struct ndm_store **,
+	       struct ndm_str *why) ndm_waits;
+void store_put(struct ndm_store *) ndm_waits;
+bool store_same(const struct ndm_store *, const struct ndm_store *);
+struct ndm_store *hop_new(struct ndm_loop *from, struct ndm_store *to);
+void hop_free(struct ndm_store *);
+
+/* ---- devices (device.c, lifecycle.c, context.c) ---- */
+
+enum ndm_device_state {
+	DEVICE_SUSPENDED,			/* as created: no table, or stopped */
+	DEVICE_ACTIVE,
+	DEVICE_SUSPENDING,
+	DEVICE_RESUMING,
+	DEVICE_REMOVED,
+};
+
+struct ndm_opener {
+	struct ndm_device *device;
+	struct ndm_opener *next;
+	struct ndm_store *store;		/* the device's, or a hop to it */
+	unsigned mode;
+	bool table;				/* held by the table of device `who` */
+	char who[NDM_NAME_BYTES + 64];
+	struct ndm_ranges align_locks;		/* see align.c */
+};
+
+struct ndm_device {
+	/* first loop */
+	struct ndm_context *ctx;
+	struct ndm_device *next;		/* sorted by name */
+	struct ndm_device_info info;		/* what the first loop knows */
+	unsigned holds;
+	struct ndm_opener *openers;
+	struct ndm_mutex lifecycle;		/* load, suspend, resume, clear, remove: one at a time */
+	struct ndm_waitq events;
+	bool removing;
+	uint64_t geometry[4];
+	struct ndm_msg event_msg;
+	atomic_bool event_posted;
+	_Atomic uint32_t event_nr;
+
+	/* home loop */
+	struct ndm_loop *loop;
+	struct ndm_store store;			/* what others submit to */
+	struct ndm_table *live, *inactive;
+	enum ndm_device_state state;
+	bool noflush_suspending, no_requeue;
+	struct ndm_bio *deferred_head, *deferred_tail;
+	uint64_t in_flight;
+	struct ndm_waitq drained;
+	struct ndm_device_stats stats;
+	bool precise_time;			/* someone looks at latencies: ask the clock each time */
+	struct ndm_stats *regions;		/* stats.c; NULL when no region exists */
+	struct ndm_ranges align_locks;		/* align.c: blocks being read, changed and written */
+};
+
+extern const struct ndm_store_ops device_store_ops;
+void device_state(struct ndm_device *, enum ndm_device_state);
+void device_process_deferred(struct ndm_device *);
+void device_event(struct ndm_device *);
+void device_publish(struct ndm_device *) ;	/* first loop: refresh info */
+
+struct ndm_context {
+	struct ndm_loop **loops;
+	unsigned nloops;
+	struct ndm_device *devices;
+	unsigned next_loop;
+	uint64_t event_nr;
+	struct ndm_watch *watches;
+	struct { uint64_t identity[2]; } *numbers;	/* virtual minors of backing devices */
+	unsigned nnumbers;
+};
+
+#define NDM_VIRTUAL_MAJOR 240
+
+void context_notify(struct ndm_context *, struct ndm_device *, const char *what);
+void context_number(struct ndm_context *, struct ndm_store *);	/* first loop */
+struct ndm_device *context_find(struct ndm_context *, const char *spec, bool *is_device);
+
+/* tables as openers */
+int opener_new(struct ndm_device *, unsigned mode, bool table, const char *who,
+	       struct ndm_opener **);
+void opener_free(struct ndm_opener *) ndm_waits;
+
+#endif
