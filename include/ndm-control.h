@@ -117,4 +117,13 @@ enum ndm_ctl_own {
 	NDM_CTL_READ_AHEAD = 0x100a,
 };
 
+/*
+ * The place of poll(2) on the kernel's control node.  After DM_DEV_ARM_POLL the server sends,
+ * once, an answer frame with this error and no bytes when the next thing happens to any device
+ * (create, remove, rename, resume, an event), never in the midst of another answer.  Only a
+ * client that has armed needs to expect it: it makes the socket readable, and is to be skipped
+ * when an answer is awaited.
+ */
+#define NDM_CTL_EVENT 0xffffffffu
+
 #endif
