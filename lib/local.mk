@@ -4,6 +4,8 @@
 # Add to libndm_core_la_SOURCES, one file a line, headers too.
 
 libndm_core_la_SOURCES = include/ndm.h include/ndm-target.h
+libndm_core_la_SOURCES += lib/args.c
+libndm_core_la_SOURCES += lib/str.c
 libndm_core_la_CFLAGS = $(AM_CFLAGS) $(FRAME_CFLAGS)
 libndm_core_la_LIBADD = $(CORE_LIBS)
 

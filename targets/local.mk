@@ -1,4 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # One line for each target's file; its name also goes into targets/all.h.
-# libndm_core_la_SOURCES += targets/all.h targets/linear.c
-EXTRA_DIST += targets/all.h
+libndm_core_la_SOURCES += targets/all.h
+libndm_core_la_SOURCES += targets/linear.c
+libndm_core_la_SOURCES += targets/striped.c
+libndm_core_la_SOURCES += targets/zero.c
+libndm_core_la_SOURCES += targets/error.c
