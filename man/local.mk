@@ -1,1 +1,29 @@
 # SPDX-License-Identifier: BSD-2-Clause
+# Manual pages.  Those of targets are written by contrib/mkman from the target's descriptor and
+# man/targets/NAME.in; a new target adds its page here (tests/man.sh says so if it does not).
+
+MAN_DATE = 2026-11
+
+# dist_man_MANS += man/ndmd.8 man/ndm.yaml.5 man/nbdkit-ndm-plugin.1
+
+target_pages = \
+	man/generated/ndm-delay.7 \
+	man/generated/ndm-dust.7 \
+	man/generated/ndm-ebs.7 \
+	man/generated/ndm-error.7 \
+	man/generated/ndm-flakey.7 \
+	man/generated/ndm-linear.7 \
+	man/generated/ndm-striped.7 \
+	man/generated/ndm-switch.7 \
+	man/generated/ndm-unstriped.7 \
+	man/generated/ndm-zero.7
+# noinst_PROGRAMS += contrib/mkman
+# contrib_mkman_LDADD = libndm-core.la
+# nodist_man_MANS += $(target_pages)
+# CLEANFILES += $(target_pages)
+
+man/generated/ndm-%.7: man/targets/%.in contrib/mkman$(EXEEXT)
+	$(AM_V_GEN)$(MKDIR_P) man/generated && \
+	contrib/mkman$(EXEEXT) $* $(MAN_DATE) $< > $@.new && mv -f $@.new $@
+
+EXTRA_DIST += man/targets
