@@ -174,7 +174,9 @@ struct ndm_store {
 	uint32_t major, minor;			/* real, mapped (253) or virtual device number */
 	unsigned refs;				/* the core's */
 	uint64_t identity[2];			/* stores that are the same thing have the same */
-	char *name;				/* the text by which it was named, owned */
+	char *name;				/* the text by which it was named; the core frees it */
+	bool writable;				/* the core's: the mode it was asked for */
+	struct ndm_store *next;			/* the core's: open stores of the loop */
 };
 
 /* ---- target type ---- */
@@ -310,6 +312,12 @@ struct ndm_target {
 	bool constructed, stopping;
 	unsigned workers;
 };
+
+/*
+ * ndm_end(bio, NDM_GIVE_BACK) for a bio that the target had kept (SUBMITTED): the same as
+ * REQUEUE, it goes to the next table; outside a noflush suspend it fails with -EIO.
+ */
+#define NDM_GIVE_BACK (-85)		/* -ERESTART, which no store uses */
 
 /* Says why, and returns err: `return ndm_error(ti, -EINVAL, "Invalid device sector");` */
 int ndm_error(struct ndm_target *, int err, const char *fmt, ...) ndm_printf_like(3, 4);

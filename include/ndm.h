@@ -137,6 +137,9 @@ struct ndm_watch {
 void ndm_context_watch(struct ndm_context *, struct ndm_watch *);
 void ndm_context_unwatch(struct ndm_context *, struct ndm_watch *);
 
+/* "MAJOR:MINOR TAB TEXT" lines of the backing devices seen so far */
+void ndm_context_backings(struct ndm_context *, struct ndm_str *);
+
 /* target types, in the order of targets/all.h; ends with NULL */
 const struct ndm_target_type *const *ndm_target_types(void);
 const struct ndm_target_type *ndm_target_type_find(const char *name);
@@ -234,8 +237,10 @@ struct ndm_io {
 	/* the core's */
 	struct ndm_opener *opener;
 	struct ndm_bio bio;
-	struct iovec iov[2];
+	struct ndm_range range;			/* writes, once an unaligned write has been seen */
+	bool tracked;
 };
+struct ndm_device *ndm_opener_device(struct ndm_opener *);
 void ndm_io_submit(struct ndm_opener *, struct ndm_io *);	/* on the opener's loop */
 
 /* Collector of block status: pieces come in any order, and are sorted and merged at the end. */

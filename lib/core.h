@@ -100,10 +100,14 @@ struct ndm_table {
 	bool read_only;
 	bool flush_bypass;			/* every target says one flush per device will do */
 	struct ndm_limits limits;
+	struct ndm_store **flush_stores;	/* flush_bypass: the distinct ones */
+	unsigned nflush_stores;
 	unsigned users;				/* messages under way */
 	struct ndm_waitq idle;
 };
 
+int split_words(char *text, unsigned *argc, char ***argv);	/* as the kernel splits */
+int table_check_areas(struct ndm_table *, struct ndm_str *why);
 int table_new(struct ndm_device *, const struct ndm_table_line *, unsigned n, bool read_only,
 	      struct ndm_table **, struct ndm_str *why) ndm_waits;
 void table_free(struct ndm_table *) ndm_waits;
@@ -115,11 +119,6 @@ void target_put_devs(struct ndm_target *) ndm_waits;
 
 /* ---- stores (store.c, hop.c) ---- */
 
-/* opens by text; a mapped device gives its own store (and counts as an opener of it) */
-struct ndm_store_ref {
-	struct ndm_store *store;		/* what bios go to; a hop where loops differ */
-	struct ndm_opener *opener;		/* mapped devices only */
-};
 int store_open(struct ndm_loop *, const char *spec, unsigned mode, struct ndm_store **,
 	       struct ndm_str *why) ndm_waits;
 void store_put(struct ndm_store *) ndm_waits;
@@ -140,11 +139,12 @@ enum ndm_device_state {
 struct ndm_opener {
 	struct ndm_device *device;
 	struct ndm_opener *next;
-	struct ndm_store *store;		/* the device's, or a hop to it */
+	struct ndm_store *store;		/* the device's */
 	unsigned mode;
-	bool table;				/* held by the table of device `who` */
+	bool table;				/* held by the tables of `user`, not by a client */
+	unsigned refs;				/* tables: one hold for all lines of all tables */
+	struct ndm_device *user;		/* the device whose table it is */
 	char who[NDM_NAME_BYTES + 64];
-	struct ndm_ranges align_locks;		/* see align.c */
 };
 
 struct ndm_device {
@@ -152,7 +152,7 @@ struct ndm_device {
 	struct ndm_context *ctx;
 	struct ndm_device *next;		/* sorted by name */
 	struct ndm_device_info info;		/* what the first loop knows */
-	unsigned holds;
+	atomic_uint holds;
 	struct ndm_opener *openers;
 	struct ndm_mutex lifecycle;		/* load, suspend, resume, clear, remove: one at a time */
 	struct ndm_waitq events;
@@ -172,6 +172,12 @@ struct ndm_device {
 	uint64_t in_flight;
 	struct ndm_waitq drained;
 	struct ndm_device_stats stats;
+	struct ndm_waitq workers_idle;
+	bool had_table;				/* the first load checks limits, later ones the resume */
+	bool homed;				/* first loop: its home is settled */
+	bool track_writes;			/* align.c: an unaligned write has been seen */
+	uint64_t untracked_writes;
+	struct ndm_waitq untracked_idle;
 	bool precise_time;			/* someone looks at latencies: ask the clock each time */
 	struct ndm_stats *regions;		/* stats.c; NULL when no region exists */
 	struct ndm_ranges align_locks;		/* align.c: blocks being read, changed and written */
@@ -179,9 +185,12 @@ struct ndm_device {
 
 extern const struct ndm_store_ops device_store_ops;
 void device_state(struct ndm_device *, enum ndm_device_state);
-void device_process_deferred(struct ndm_device *);
+void device_defer(struct ndm_device *, struct ndm_bio *);
+void device_release_deferred(struct ndm_device *, int error);	/* 0: submit again, else fail */
+void device_free(struct ndm_device *);
+void device_move(struct ndm_device *, struct ndm_loop *);
+void context_unlink(struct ndm_device *);
 void device_event(struct ndm_device *);
-void device_publish(struct ndm_device *) ;	/* first loop: refresh info */
 
 struct ndm_context {
 	struct ndm_loop **loops;
@@ -190,7 +199,7 @@ struct ndm_context {
 	unsigned next_loop;
 	uint64_t event_nr;
 	struct ndm_watch *watches;
-	struct { uint64_t identity[2]; } *numbers;	/* virtual minors of backing devices */
+	struct ndm_number { uint64_t identity[2]; char *name; } *numbers;	/* virtual minors */
 	unsigned nnumbers;
 };
 
@@ -198,11 +207,33 @@ struct ndm_context {
 
 void context_notify(struct ndm_context *, struct ndm_device *, const char *what);
 void context_number(struct ndm_context *, struct ndm_store *);	/* first loop */
-struct ndm_device *context_find(struct ndm_context *, const char *spec, bool *is_device);
+/*
+ * What a table's device argument names: a mapped device, or NULL; then *mapped says whether it
+ * could only have been one, and `spec` is filled where a number stands for a backing's text.
+ */
+struct ndm_device *context_find(struct ndm_context *, const char *spec, bool *mapped,
+				struct ndm_str *text);
+/* from's live or inactive table stands on `on`, at any depth */
+bool device_reaches(struct ndm_device *from, struct ndm_device *on);
 
-/* tables as openers */
-int opener_new(struct ndm_device *, unsigned mode, bool table, const char *who,
-	       struct ndm_opener **);
-void opener_free(struct ndm_opener *) ndm_waits;
+/* what stands behind a struct ndm_dev */
+struct target_dev {
+	struct ndm_dev dev;
+	struct ndm_opener *opener;		/* mapped devices only */
+	struct ndm_store *hop;			/* where the lower device lives on another loop */
+	char name[24];
+};
+
+/* tables as openers (open.c); first loop */
+int opener_for_table(struct ndm_device *lower, struct ndm_device *user, unsigned mode,
+		     struct ndm_opener **);
+void opener_put(struct ndm_opener *);
+void align_submit(struct ndm_opener *, struct ndm_io *);
+bool align_track(struct ndm_opener *, struct ndm_io *);
+void align_untrack(struct ndm_io *);
+void io_start(struct ndm_io *);
+int core_message(struct ndm_device *, unsigned argc, char **argv, struct ndm_str *reply) ndm_waits;
+int stats_message(struct ndm_device *, unsigned argc, char **argv, struct ndm_str *reply) ndm_waits;
+void stats_free(struct ndm_device *);
 
 #endif

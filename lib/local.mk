@@ -4,8 +4,30 @@
 # Add to libndm_core_la_SOURCES, one file a line, headers too.
 
 libndm_core_la_SOURCES = include/ndm.h include/ndm-target.h
+libndm_core_la_SOURCES += lib/core.h
+libndm_core_la_SOURCES += lib/align.c
+libndm_core_la_SOURCES += lib/alloc.c
 libndm_core_la_SOURCES += lib/args.c
+libndm_core_la_SOURCES += lib/bio.c
+libndm_core_la_SOURCES += lib/context.c
+libndm_core_la_SOURCES += lib/device.c
+libndm_core_la_SOURCES += lib/extents.c
+libndm_core_la_SOURCES += lib/fiber.c
+libndm_core_la_SOURCES += lib/hop.c
+libndm_core_la_SOURCES += lib/lifecycle.c
+libndm_core_la_SOURCES += lib/limits.c
+libndm_core_la_SOURCES += lib/log.c
+libndm_core_la_SOURCES += lib/loop.c
+libndm_core_la_SOURCES += lib/message.c
+libndm_core_la_SOURCES += lib/open.c
+libndm_core_la_SOURCES += lib/pool.c
+libndm_core_la_SOURCES += lib/stats.c
+libndm_core_la_SOURCES += lib/store.c
 libndm_core_la_SOURCES += lib/str.c
+libndm_core_la_SOURCES += lib/sync.c
+libndm_core_la_SOURCES += lib/table.c
+libndm_core_la_SOURCES += lib/target.c
+libndm_core_la_SOURCES += lib/task.c
 libndm_core_la_CFLAGS = $(AM_CFLAGS) $(FRAME_CFLAGS)
 libndm_core_la_LIBADD = $(CORE_LIBS)
 

@@ -1,0 +1,456 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * device.c - the way of a bio through a mapped device: admit, split, map, gather.
+ *
+ * Every bio that reaches a target is a clone made here; the bio that came in only waits for
+ * its clones.  So a target may change store and sector of what it holds, and nothing else
+ * needs a second lifetime rule.
+ *
+ * Bounds, read-only and support are checked here and nowhere below; targets assert.
+ */
+#include <stdlib.h>
+
+#include "core.h"
+
+#define ZERO_PIECE_BYTES 65536u
+#define ZERO_PIECES 16u				/* one write of zeroes is at most 1 MiB */
+
+enum { HELD_COUNTED = 1, HELD_REQUEUE = 2 };
+
+static void clone_done(struct ndm_bio *);
+static void device_start(struct ndm_device *, struct ndm_bio *);
+
+static struct ndm_device *device_of(struct ndm_store *store)
+{
+	return ndm_container_of(store, struct ndm_device, store);
+}
+
+/* ---- states ---- */
+
+static const unsigned state_next[] = {
+	[DEVICE_ACTIVE] = 1 << DEVICE_SUSPENDING | 1 << DEVICE_REMOVED,
+	[DEVICE_SUSPENDING] = 1 << DEVICE_SUSPENDED,
+	[DEVICE_SUSPENDED] = 1 << DEVICE_RESUMING | 1 << DEVICE_REMOVED,
+	[DEVICE_RESUMING] = 1 << DEVICE_ACTIVE | 1 << DEVICE_SUSPENDED,
+	[DEVICE_REMOVED] = 0,
+};
+
+void device_state(struct ndm_device *dev, enum ndm_device_state next)
+{
+	assert(state_next[dev->state] & 1u << next);
+	dev->state = next;
+}
+
+/* ---- waiting for a table ---- */
+
+void device_defer(struct ndm_device *dev, struct ndm_bio *bio)
+{
+	bio->next = NULL;
+	if (dev->deferred_head)
+		dev->deferred_tail->next = bio;
+	else
+		dev->deferred_head = bio;
+	dev->deferred_tail = bio;
+}
+
+void device_release_deferred(struct ndm_device *dev, int error)
+{
+	struct ndm_bio *bio, *list = dev->deferred_head;
+
+	dev->deferred_head = dev->deferred_tail = NULL;
+	while ((bio = list)) {
+		list = bio->next;
+		bio->next = NULL;
+		if (error)
+			ndm_end(bio, error);
+		else
+			ndm_submit(bio);
+	}
+}
+
+/* ---- accounting ---- */
+
+static unsigned stat_group(const struct ndm_bio *bio)
+{
+	switch (bio->op) {
+	case NDM_WRITE:
+	case NDM_ZEROES:
+		return NDM_STAT_WRITE;
+	case NDM_DISCARD:
+		return NDM_STAT_DISCARD;
+	case NDM_FLUSH:
+		return NDM_STAT_FLUSH;
+	default:
+		return NDM_STAT_READ;
+	}
+}
+
+static void bio_account(struct ndm_device *dev, struct ndm_bio *bio)
+{
+	unsigned g = stat_group(bio);
+
+	if (bio->op == NDM_EXTENTS || bio->op == NDM_CACHE)
+		return;
+	dev->stats.group[g].ios++;
+	dev->stats.group[g].sectors += bio->nr;
+	if (bio->error)
+		dev->stats.group[g].errors++;
+	if (bio->start_ns)
+		dev->stats.group[g].ns += loop_now(dev->loop) - bio->start_ns;
+}
+
+/* ---- the end ---- */
+
+static void bio_finish(struct ndm_device *dev, struct ndm_bio *bio)
+{
+	if (bio->held & HELD_REQUEUE) {
+		bio->held = 0;
+		bio->error = 0;
+		if (dev->noflush_suspending)
+			device_defer(dev, bio);
+		else
+			bio->error = -EIO;	/* nobody will come for it */
+		if (!bio->error)
+			goto out;
+	}
+	bio_account(dev, bio);
+	bio->held = 0;
+	bio->done(bio);
+out:
+	assert(dev->in_flight);
+	if (--dev->in_flight == 0 && dev->drained.head)
+		ndm_wake_all(&dev->drained);
+}
+
+static void clone_done(struct ndm_bio *clone)
+{
+	struct ndm_target *ti = clone->target;
+	struct ndm_bio *bio = clone->parent;
+	struct ndm_device *dev = device_of(bio->store);
+	enum ndm_endio verdict = NDM_ENDIO_DONE;
+
+	if (clone->error == NDM_GIVE_BACK) {
+		clone->error = 0;
+		verdict = NDM_ENDIO_REQUEUE;
+	} else if (ti && ti->type->end_io) {
+		dev->loop->nowait++;
+		verdict = ti->type->end_io(ti, clone);
+		dev->loop->nowait--;
+		if (verdict == NDM_ENDIO_INCOMPLETE)
+			return;
+	}
+	if (verdict == NDM_ENDIO_REQUEUE)
+		bio->held |= HELD_REQUEUE;
+	else if (clone->error && !bio->error)
+		bio->error = clone->error;
+	ndm_bio_put(dev->loop, clone);
+	if (--bio->pending == 0)
+		bio_finish(dev, bio);
+}
+
+/* ---- mapping one clone ---- */
+
+static void clone_io_task(void *arg)
+{
+	struct ndm_bio *clone = arg;
+
+	ndm_end(clone, clone->target->type->io(clone->target, clone));
+}
+
+static void clone_map(struct ndm_device *dev, struct ndm_bio *clone)
+{
+	struct ndm_target *ti = clone->target;
+	enum ndm_map verdict = NDM_MAP_WAIT;
+
+	if (ti->type->map) {
+		dev->loop->nowait++;
+		verdict = ti->type->map(ti, clone);
+		dev->loop->nowait--;
+	}
+	switch (verdict) {
+	case NDM_MAP_REMAPPED:
+		ndm_submit(clone);
+		break;
+	case NDM_MAP_SUBMITTED:
+		break;
+	case NDM_MAP_WAIT:
+		assert(ti->type->io);
+		ndm_spawn(dev->loop, ti->type->name, clone_io_task, clone);
+		break;
+	case NDM_MAP_REQUEUE:
+		ndm_end(clone, NDM_GIVE_BACK);
+		break;
+	case NDM_MAP_KILL:
+		ndm_end(clone, -EIO);
+		break;
+	}
+}
+
+static struct ndm_bio *clone_make(struct ndm_device *dev, struct ndm_bio *bio,
+				  struct ndm_target *ti, uint64_t skip, uint64_t nr)
+{
+	struct ndm_bio *c = ndm_clone(dev->loop, bio, skip, nr);
+
+	c->parent = bio;
+	c->target = ti;
+	c->device_sector = c->sector;
+	c->done = clone_done;
+	if (ti && ti->per_bio_size)
+		memset(ndm_per_bio(c), 0, ti->per_bio_size);
+	bio->pending++;
+	return c;
+}
+
+/* ---- splitting ---- */
+
+static uint64_t to_boundary(const struct ndm_target *ti, uint64_t sector, uint64_t every)
+{
+	return every - (sector - ti->begin) % every;
+}
+
+/* how much of [sector, sector + nr) one target takes at once */
+static uint64_t piece_length(const struct ndm_target *ti, const struct ndm_bio *bio,
+			     uint64_t sector, uint64_t nr)
+{
+	uint64_t room = ti->begin + ti->nr - sector, every = ti->max_io;
+
+	if (bio->op == NDM_DISCARD || bio->op == NDM_ZEROES)
+		every = bio->op == NDM_DISCARD ? ti->max_discard : 0;
+	if (bio->op == NDM_EXTENTS && ti->extents_whole)
+		every = 0;
+	if (nr > room)
+		nr = room;
+	if (every && nr > to_boundary(ti, sector, every))
+		nr = to_boundary(ti, sector, every);
+	return nr;
+}
+
+/* Write-zeroes that a target cannot take: plain writes of a page that is always zero. */
+static void write_zero_pages(struct ndm_device *dev, struct ndm_bio *bio, struct ndm_target *ti,
+			     uint64_t skip, uint64_t nr)
+{
+	static const unsigned char zeroes[ZERO_PIECE_BYTES] __attribute__((aligned(4096)));
+#define P { (void *)zeroes, ZERO_PIECE_BYTES }
+	static const struct iovec pieces[ZERO_PIECES] = { P, P, P, P, P, P, P, P,
+							  P, P, P, P, P, P, P, P };
+#undef P
+	uint64_t most = (uint64_t)ZERO_PIECES * ZERO_PIECE_BYTES >> NDM_SECTOR_SHIFT;
+
+	while (nr) {
+		uint64_t sector = bio->sector + skip, n = nr < most ? nr : most;
+		struct ndm_bio *c;
+
+		if (ti->max_io && n > to_boundary(ti, sector, ti->max_io))
+			n = to_boundary(ti, sector, ti->max_io);
+		c = clone_make(dev, bio, ti, skip, n);
+		c->op = NDM_WRITE;
+		c->flags &= ~(NDM_NOUNMAP | NDM_FAST);
+		c->data = (struct ndm_data){ .iov = pieces, .iovcnt = ZERO_PIECES };
+		clone_map(dev, c);
+		skip += n;
+		nr -= n;
+	}
+}
+
+static bool target_takes_zeroes(const struct ndm_target *ti)
+{
+	const struct ndm_dev *d;
+
+	if (!ti->num_zeroes)
+		return false;
+	if (ti->zeroes_supported)
+		return true;
+	for (d = ti->devs; d; d = d->next)
+		if (!d->store->limits.max_zeroes_sectors)
+			return false;
+	return ti->devs != NULL;
+}
+
+/* one piece of one target; errors go into bio->error */
+static void piece_send(struct ndm_device *dev, struct ndm_bio *bio, struct ndm_target *ti,
+		       uint64_t skip, uint64_t nr)
+{
+	unsigned copies = 1, i;
+
+	switch (bio->op) {
+	case NDM_DISCARD:
+		copies = ti->num_discard;
+		break;
+	case NDM_ZEROES:
+		if (!target_takes_zeroes(ti)) {
+			if (bio->flags & NDM_FAST)
+				bio->error = bio->error ? bio->error : -EOPNOTSUPP;
+			else
+				write_zero_pages(dev, bio, ti, skip, nr);
+			return;
+		}
+		copies = ti->num_zeroes;
+		break;
+	case NDM_EXTENTS:
+		if (!ti->extents) {
+			ndm_extent_add(bio, bio->sector + skip, nr, 0);
+			return;
+		}
+		break;
+	case NDM_CACHE:
+		if (!ti->extents)		/* only those who pass questions through */
+			return;
+		break;
+	}
+	for (i = 0; i < copies; i++) {
+		struct ndm_bio *c = clone_make(dev, bio, ti, skip, nr);
+
+		c->copy = i;
+		clone_map(dev, c);
+	}
+}
+
+#define EXTENT_PIECES 1024			/* of one question; the rest is not answered */
+
+static void bio_split(struct ndm_device *dev, struct ndm_bio *bio)
+{
+	struct ndm_table *t = dev->live;
+	uint64_t skip = 0;
+	unsigned pieces = 0;
+
+	while (skip < bio->nr && !bio->error) {
+		struct ndm_target *ti = table_find(t, bio->sector + skip);
+		uint64_t nr = piece_length(ti, bio, bio->sector + skip, bio->nr - skip);
+
+		if (bio->op == NDM_EXTENTS && ++pieces > EXTENT_PIECES)
+			break;
+		piece_send(dev, bio, ti, skip, nr);
+		skip += nr;
+	}
+}
+
+/* ---- flush ---- */
+
+static void flush_send(struct ndm_device *dev, struct ndm_bio *bio)
+{
+	struct ndm_table *t = dev->live;
+	struct ndm_bio *c;
+	unsigned i, j;
+
+	if (t->flush_bypass) {
+		for (i = 0; i < t->nflush_stores; i++) {
+			c = clone_make(dev, bio, NULL, 0, 0);
+			c->store = t->flush_stores[i];
+			ndm_submit(c);
+		}
+		return;
+	}
+	for (i = 0; i < t->n; i++)
+		for (j = 0; j < t->targets[i].num_flush; j++) {
+			c = clone_make(dev, bio, &t->targets[i], 0, 0);
+			c->sector = c->device_sector = t->targets[i].begin;
+			c->copy = j;
+			clone_map(dev, c);
+		}
+}
+
+static void preflush_done(struct ndm_bio *flush)
+{
+	struct ndm_bio *bio = flush->owner;
+	struct ndm_device *dev = device_of(bio->store);
+	int err = flush->error;
+
+	ndm_bio_put(dev->loop, flush);
+	bio->flags &= ~NDM_PREFLUSH;
+	if (err) {
+		ndm_end(bio, err);
+		return;
+	}
+	ndm_submit(bio);
+}
+
+/* PREFLUSH + WRITE: FLUSH, then WRITE; so targets see only the two simple cases */
+static void preflush_send(struct ndm_bio *bio)
+{
+	struct ndm_bio *flush = ndm_bio_get(bio->store->loop);
+
+	flush->op = NDM_FLUSH;
+	flush->store = bio->store;
+	flush->done = preflush_done;
+	flush->owner = bio;
+	ndm_submit(flush);
+}
+
+/* ---- admission ---- */
+
+static int bio_check(const struct ndm_device *dev, const struct ndm_bio *bio)
+{
+	const struct ndm_table *t = dev->live;
+	bool writes = bio->op == NDM_WRITE || bio->op == NDM_DISCARD || bio->op == NDM_ZEROES;
+
+	if (!t)
+		return -EIO;
+	if (bio->op == NDM_FLUSH)
+		return 0;
+	if (bio->sector > t->nr || bio->nr > t->nr - bio->sector)
+		return -EIO;
+	if (writes && bio->op == NDM_DISCARD && !t->limits.max_discard_sectors)
+		return -EOPNOTSUPP;
+	return 0;
+}
+
+static void device_start(struct ndm_device *dev, struct ndm_bio *bio)
+{
+	int err = bio_check(dev, bio);
+
+	if (err) {
+		ndm_end(bio, err);
+		return;
+	}
+	dev->in_flight++;
+	bio->held = HELD_COUNTED;
+	bio->start_ns = dev->precise_time ? loop_now(dev->loop) : 0;
+	bio->pending = 1;
+	if (bio->op == NDM_FLUSH)
+		flush_send(dev, bio);
+	else
+		bio_split(dev, bio);
+	if (--bio->pending == 0)
+		bio_finish(dev, bio);
+}
+
+static void device_submit(struct ndm_store *store, struct ndm_bio *bio)
+{
+	struct ndm_device *dev = device_of(store);
+
+	if (dev->state == DEVICE_REMOVED)
+		ndm_end(bio, -EIO);
+	else if (dev->state != DEVICE_ACTIVE || dev->deferred_head)
+		device_defer(dev, bio);
+	else if ((bio->flags & NDM_PREFLUSH) && bio->op != NDM_FLUSH)
+		preflush_send(bio);
+	else
+		device_start(dev, bio);
+}
+
+const struct ndm_store_ops device_store_ops = {
+	.scheme = "dev",
+	.submit = device_submit,
+};
+
+/* ---- events ---- */
+
+static void event_arrived(struct ndm_msg *msg)
+{
+	struct ndm_device *dev = ndm_container_of(msg, struct ndm_device, event_msg);
+
+	atomic_store(&dev->event_posted, false);
+	ndm_wake_all(&dev->events);
+	context_notify(dev->ctx, dev, "event");
+	ndm_device_put(dev);
+}
+
+void device_event(struct ndm_device *dev)
+{
+	atomic_fetch_add(&dev->event_nr, 1);
+	if (atomic_exchange(&dev->event_posted, true))
+		return;				/* one message may tell of several events */
+	ndm_device_hold(dev);
+	dev->event_msg.fn = event_arrived;
+	ndm_loop_post(dev->ctx->loops[0], &dev->event_msg);
+}
