@@ -15,7 +15,7 @@ shell_tests =
 
 # ---- shell
 
-# shell_tests += tests/arch.sh
+shell_tests += tests/arch.sh
 
 check_PROGRAMS += $(core_tests) $(host_tests)
 TESTS += $(core_tests) $(host_tests) $(shell_tests)
