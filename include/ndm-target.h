@@ -96,7 +96,9 @@ struct ndm_bio {
 	uint64_t device_sector;			/* clones: where in the mapped device, for requeue */
 	uint32_t pending;			/* clones not yet ended, plus one while splitting */
 	uint8_t held;				/* the core's: counted in the device's in_flight */
+	bool stats_merged;			/* clones: dm-stats */
 	uint64_t start_ns;			/* accounting */
+	uint64_t stats_ns;			/* clones: dm-stats, when it began; 0 = not counted */
 };
 
 /* Sends a bio to bio->store.  Never waits, never recurses deeper than one level. */

@@ -158,6 +158,7 @@ struct ndm_device {
 	struct ndm_waitq events;
 	bool removing;
 	uint64_t geometry[4];
+	char *declared;				/* yaml-plan.c: the volume's text in the file it came from, or NULL */
 	struct ndm_msg event_msg;
 	atomic_bool event_posted;
 	_Atomic uint32_t event_nr;
@@ -180,6 +181,8 @@ struct ndm_device {
 	struct ndm_waitq untracked_idle;
 	bool precise_time;			/* someone looks at latencies: ask the clock each time */
 	struct ndm_stats *regions;		/* stats.c; NULL when no region exists */
+	uint64_t stats_last_end;		/* to know requests that follow each other */
+	unsigned stats_last_rw;
 	struct ndm_ranges align_locks;		/* align.c: blocks being read, changed and written */
 };
 
@@ -235,5 +238,7 @@ void io_start(struct ndm_io *);
 int core_message(struct ndm_device *, unsigned argc, char **argv, struct ndm_str *reply) ndm_waits;
 int stats_message(struct ndm_device *, unsigned argc, char **argv, struct ndm_str *reply) ndm_waits;
 void stats_free(struct ndm_device *);
+void stats_start(struct ndm_device *, struct ndm_bio *clone);
+void stats_end(struct ndm_device *, struct ndm_bio *clone);
 
 #endif

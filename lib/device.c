@@ -139,6 +139,8 @@ static void clone_done(struct ndm_bio *clone)
 		if (verdict == NDM_ENDIO_INCOMPLETE)
 			return;
 	}
+	if (clone->stats_ns)
+		stats_end(dev, clone);
 	if (verdict == NDM_ENDIO_REQUEUE)
 		bio->held |= HELD_REQUEUE;
 	else if (clone->error && !bio->error)
@@ -198,6 +200,8 @@ static struct ndm_bio *clone_make(struct ndm_device *dev, struct ndm_bio *bio,
 	if (ti && ti->per_bio_size)
 		memset(ndm_per_bio(c), 0, ti->per_bio_size);
 	bio->pending++;
+	if (dev->regions)
+		stats_start(dev, c);
 	return c;
 }
 
