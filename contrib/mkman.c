@@ -18,9 +18,9 @@
 #include <ndm.h>
 
 /* Words of a table are case-sensitive and may hold what man(7) would eat. */
-static void put_text(const char *s)
+static void put_n(const char *s, size_t n)
 {
-	for (; *s; s++) {
+	for (; n; s++, n--) {
 		if (*s == '\\')
 			fputs("\\e", stdout);
 		else if (*s == '-')
@@ -30,6 +30,25 @@ static void put_text(const char *s)
 		else
 			putchar(*s);
 	}
+}
+
+static void put_text(const char *s)
+{
+	put_n(s, strlen(s));
+}
+
+/* A sentence as the NAME line wants it: no capital, no full stop. */
+static void put_clause(const char *s)
+{
+	size_t n = strlen(s);
+
+	if (n && s[n - 1] == '.')
+		n--;
+	if (n > 1 && !isupper((unsigned char)s[1])) {
+		putchar(tolower((unsigned char)s[0]));
+		s++, n--;
+	}
+	put_n(s, n);
 }
 
 static void put_font(char font, const char *s)
@@ -213,7 +232,7 @@ static int page(const struct ndm_target_type *t, const char *date, const char *p
 	printf(".SH NAME\nndm\\-");
 	put_text(t->name);
 	fputs(" \\- ", stdout);
-	put_text(t->summary ? t->summary : "a target of ndm");
+	put_clause(t->summary ? t->summary : "a target of ndm");
 	printf("\n.SH SYNOPSIS\n\\fIstart\\fR \\fIlength\\fR ");
 	put_font('B', t->name);
 	if (t->args && t->args->name) {
