@@ -26,6 +26,7 @@
 #ifndef NDM_CONTROL_H
 #define NDM_CONTROL_H
 
+#include <assert.h>
 #include <stdint.h>
 
 struct ndm_ctl_request {
@@ -38,8 +39,8 @@ struct ndm_ctl_answer {
 	uint32_t length;		/* bytes that follow */
 };
 
-_Static_assert(sizeof(struct ndm_ctl_request) == 8, "wire format");
-_Static_assert(sizeof(struct ndm_ctl_answer) == 8, "wire format");
+static_assert(sizeof(struct ndm_ctl_request) == 8, "wire format");
+static_assert(sizeof(struct ndm_ctl_answer) == 8, "wire format");
 
 /* Longest request or answer body accepted by either side, in bytes. */
 #define NDM_CTL_MAX_LENGTH (64u << 20)
