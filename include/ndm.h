@@ -71,6 +71,7 @@ struct ndm_world_ops {
 struct ndm_world {
 	const struct ndm_world_ops *ops;
 	const struct ndm_store_ops *const *stores;	/* schemes, ends with NULL */
+	const struct ndm_target_type *const *types;	/* more than the registry has; or NULL */
 	struct ndm_log log;
 };
 

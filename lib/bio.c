@@ -9,6 +9,46 @@
 
 #include "core.h"
 
+/* ---- FUA to a store that does not know it: WRITE, then FLUSH ---- */
+
+static void fua_flushed(struct ndm_bio *flush)
+{
+	struct ndm_bio *bio = flush->owner;
+	int err = flush->error;
+
+	ndm_bio_put(flush->store->loop, flush);
+	ndm_end(bio, err);
+}
+
+static void fua_written(struct ndm_bio *b)
+{
+	if (b->error) {
+		fua_flushed(b);
+		return;
+	}
+	b->op = NDM_FLUSH;
+	b->sector = b->nr = 0;
+	b->data = (struct ndm_data){ 0 };
+	b->done = fua_flushed;
+	ndm_submit(b);
+}
+
+static void store_submit(struct ndm_bio *bio)
+{
+	struct ndm_bio *plain;
+
+	if (!(bio->flags & NDM_FUA) || bio->store->limits.fua) {
+		bio->store->ops->submit(bio->store, bio);
+		return;
+	}
+	plain = ndm_clone(bio->store->loop, bio, 0, bio->nr);
+	plain->flags &= ~NDM_FUA;
+	plain->store = bio->store;
+	plain->done = fua_written;
+	plain->owner = bio;
+	plain->store->ops->submit(plain->store, plain);
+}
+
 void ndm_submit(struct ndm_bio *bio)
 {
 	struct ndm_loop *loop = bio->store->loop;
@@ -23,10 +63,10 @@ void ndm_submit(struct ndm_bio *bio)
 		return;
 	}
 	loop->submitting = true;
-	bio->store->ops->submit(bio->store, bio);
+	store_submit(bio);
 	while ((bio = loop->submit_head)) {
 		loop->submit_head = bio->next;
-		bio->store->ops->submit(bio->store, bio);
+		store_submit(bio);
 	}
 	loop->submitting = false;
 }

@@ -241,17 +241,18 @@ static struct ndm_task *ready_take(struct ndm_loop *loop)
 
 static void loop_turn(struct ndm_loop *loop)
 {
-	unsigned steps = 0;
+	/* a world that picks wants its say before every task */
+	unsigned steps = 0, most = loop->world->ops->pick ? 1 : BATCH_MAX;
 	bool more = true;
 
-	while (more && steps < BATCH_MAX) {
+	while (more && steps < most) {
 		more = mailbox_take(loop);
 		more |= timers_run(loop);
 		if (loop->nready) {
 			unsigned n = loop->nready;	/* those made ready meanwhile come later */
 
 			more = true;
-			for (; n && loop->nready; n--, steps++)
+			for (; n && loop->nready && steps < most; n--, steps++)
 				task_run(loop, ready_take(loop));
 		}
 		if (more && loop->world->ops->flush_batch)

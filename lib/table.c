@@ -128,10 +128,20 @@ static void target_destroy(struct ndm_target *ti)
 	ndm_free(ti->private_data);
 }
 
+static const struct ndm_target_type *type_find(const struct ndm_world *world, const char *name)
+{
+	const struct ndm_target_type *const *t;
+
+	for (t = world->types; t && *t; t++)
+		if (!strcmp((*t)->name, name))
+			return *t;
+	return ndm_target_type_find(name);
+}
+
 static int table_add(struct ndm_table *t, unsigned i, const struct ndm_table_line *line,
 		     struct ndm_str *why)
 {
-	const struct ndm_target_type *type = ndm_target_type_find(line->type);
+	const struct ndm_target_type *type = type_find(t->loop->world, line->type);
 	const char *sentence = line_check(t, line, type);
 	struct ndm_target *ti = &t->targets[t->n];
 	struct ndm_str said = { 0 };
