@@ -75,8 +75,9 @@ struct ndm_world {
 	struct ndm_log log;
 };
 
-/* The real one (lib/os/world.c).  direct_io: files are opened with O_DIRECT. */
+/* The real one (lib/os/world.c). */
 struct ndm_world *ndm_world_os(void);
+void ndm_world_os_direct_io(struct ndm_world *, bool on);	/* files that are opened from now on */
 void ndm_world_os_free(struct ndm_world *);
 
 /* ---- loop ---- */
