@@ -232,7 +232,8 @@ static void fiber_prepare(struct ndm_fiber *f)
 {
 	void **sp = (void **)(f->stack + STACK_BYTES);
 
-	*--sp = NULL;				/* keeps the stack 16-byte aligned at entry */
+	*--sp = NULL;				/* at ndm_fiber_start the stack is 16-byte */
+	*--sp = NULL;				/* aligned, as a call expects it */
 	*--sp = (void *)ndm_fiber_start;
 	*--sp = NULL;				/* rbp */
 	*--sp = f;				/* rbx */
