@@ -301,6 +301,8 @@ struct ndm_target {
 
 	/* set by ctr */
 	uint8_t num_flush, num_discard, num_zeroes;	/* copies wanted; 0 = none */
+	bool request_based;			/* as the kernel's: a device may not change between
+						 * this and bio based after its first table */
 	bool discards_supported;		/* whatever the devices below say */
 	bool zeroes_supported;			/* likewise */
 	bool extents;				/* map knows NDM_EXTENTS; else: "data" */

@@ -175,6 +175,7 @@ struct ndm_device {
 	struct ndm_device_stats stats;
 	struct ndm_waitq workers_idle;
 	bool had_table;				/* the first load checks limits, later ones the resume */
+	bool request_based;			/* settled by the first load */
 	bool homed;				/* first loop: its home is settled */
 	bool track_writes;			/* align.c: an unaligned write has been seen */
 	uint64_t untracked_writes;

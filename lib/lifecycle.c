@@ -298,6 +298,26 @@ static int table_replaceable(const struct ndm_device *dev, const struct ndm_tabl
 	return -EINVAL;
 }
 
+/* bio or request based: settled by the first load; a wildcard (error) is either */
+static int table_based(struct ndm_device *dev, const struct ndm_table *t, struct ndm_str *why)
+{
+	bool wildcard = true, request = false;
+	unsigned i;
+
+	for (i = 0; i < t->n; i++) {
+		request |= t->targets[i].request_based;
+		if (!(t->targets[i].type->features & NDM_TARGET_WILDCARD))
+			wildcard = false;
+	}
+	if (!dev->had_table)
+		dev->request_based = request;
+	if (wildcard || dev->request_based == request)
+		return 0;
+	ndm_printf(why, "can't change device type (old=%u vs new=%u) after initial table load",
+		   dev->request_based ? 2 : 1, request ? 2 : 1);
+	return -EINVAL;
+}
+
 static int load_home(struct ndm_device *dev, const struct ndm_table_line *lines, unsigned n,
 		     bool read_only, struct ndm_str *why)
 {
@@ -307,6 +327,8 @@ static int load_home(struct ndm_device *dev, const struct ndm_table_line *lines,
 	if (err)
 		return err;
 	err = table_replaceable(dev, t, why);
+	if (!err)
+		err = table_based(dev, t, why);
 	if (!err && !dev->had_table)
 		err = table_check_areas(t, why);
 	if (err) {
