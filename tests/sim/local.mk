@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# The simulator (docs/simulator.md).  A script of a target is one line here.
+
+check_PROGRAMS += tests/sim/run
+tests_sim_run_SOURCES = tests/sim/sim.h tests/sim/priv.h \
+	tests/sim/dev.c \
+	tests/sim/dice.c \
+	tests/sim/disk.c \
+	tests/sim/fault.c \
+	tests/sim/io.c \
+	tests/sim/oracle.c \
+	tests/sim/run.c \
+	tests/sim/trial.c \
+	tests/sim/world.c
+tests_sim_run_LDADD = tests/libndm-moments.la
+tests_sim_run_CPPFLAGS = $(AM_CPPFLAGS) -DNDM_MOMENTS
+
+# scripts
+tests_sim_run_SOURCES += tests/sim/script-linear.c
