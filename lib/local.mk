@@ -11,9 +11,11 @@ libndm_core_la_SOURCES += lib/args.c
 libndm_core_la_SOURCES += lib/bio.c
 libndm_core_la_SOURCES += lib/context.c
 libndm_core_la_SOURCES += lib/device.c
+libndm_core_la_SOURCES += lib/explain.c
 libndm_core_la_SOURCES += lib/extents.c
 libndm_core_la_SOURCES += lib/fiber.c
 libndm_core_la_SOURCES += lib/hop.c
+libndm_core_la_SOURCES += lib/json.c lib/json.h
 libndm_core_la_SOURCES += lib/lifecycle.c
 libndm_core_la_SOURCES += lib/limits.c
 libndm_core_la_SOURCES += lib/log.c
@@ -37,4 +39,4 @@ libndm_la_LIBADD = libndm-core.la
 libndm_la_LDFLAGS = $(AM_LDFLAGS) -version-info 0:0:0 -no-undefined -export-symbols-regex '^ndm_'
 
 noinst_LTLIBRARIES += libndm-core.la
-# lib_LTLIBRARIES += libndm.la	(once there are sources: an empty version script is an error)
+lib_LTLIBRARIES += libndm.la

@@ -17,10 +17,10 @@ target_pages = \
 	man/generated/ndm-switch.7 \
 	man/generated/ndm-unstriped.7 \
 	man/generated/ndm-zero.7
-# noinst_PROGRAMS += contrib/mkman
-# contrib_mkman_LDADD = libndm-core.la
-# nodist_man_MANS += $(target_pages)
-# CLEANFILES += $(target_pages)
+noinst_PROGRAMS += contrib/mkman
+contrib_mkman_LDADD = libndm-core.la
+nodist_man_MANS += $(target_pages)
+CLEANFILES += $(target_pages)
 
 man/generated/ndm-%.7: man/targets/%.in contrib/mkman$(EXEEXT)
 	$(AM_V_GEN)$(MKDIR_P) man/generated && \

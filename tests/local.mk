@@ -16,6 +16,8 @@ shell_tests =
 # ---- shell
 
 shell_tests += tests/arch.sh
+shell_tests += tests/house.sh
+# shell_tests += tests/man.sh
 
 check_PROGRAMS += $(core_tests) $(host_tests)
 TESTS += $(core_tests) $(host_tests) $(shell_tests)
