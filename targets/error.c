@@ -54,7 +54,7 @@ static void error_io_hints(struct ndm_target *ti, struct ndm_limits *limits)
 static const struct ndm_arg error_args[] = {
 	{ .name = "device", .kind = NDM_ARG_DEVICE, .flags = NDM_ARG_OPTIONAL,
 	  .help = "A device whose limits the target takes; it is never read or written." },
-	{ .name = "offset", .kind = NDM_ARG_SECTORS, .flags = NDM_ARG_OPTIONAL, .dflt = "0",
+	{ .name = "offset", .kind = NDM_ARG_SECTORS, .dflt = "0",
 	  .help = "Where on that device the target would begin." },
 	{ 0 }
 };
