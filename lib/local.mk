@@ -40,3 +40,4 @@ libndm_la_LDFLAGS = $(AM_LDFLAGS) -version-info 0:0:0 -no-undefined -export-symb
 
 noinst_LTLIBRARIES += libndm-core.la
 lib_LTLIBRARIES += libndm.la
+include lib/os/local.mk

@@ -1,0 +1,508 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * nbd.c - the "nbd" store: an export of another machine, by any NBD URI that libnbd takes
+ * (nbd, nbds, nbd+unix, nbds+unix, nbd+vsock, nbds+vsock).
+ *
+ * What is ours and not the server's stands in the URI's fragment, which by definition is
+ * never sent:
+ *
+ *	nbds://host/export#connections=4,timeout=3000,connect-timeout=2000
+ *
+ *   connections      how many, if the server says that several are safe (1)
+ *   timeout          milliseconds without an answer after which a connection is given up (none)
+ *   connect-timeout  milliseconds for connecting, TLS and handshake together (10000)
+ *
+ * A bio becomes one command, or several when it is longer than the server takes.  Commands go
+ * to the connection with the least to do.
+ *
+ * Durability: a FLUSH answers for writes that had ended on any connection; that is what the
+ * server's multi-conn flag promises, and without it there is only one.  When the last
+ * connection dies after writes that were not flushed, the server may have died with them: the
+ * next FLUSH says -EIO, once, whatever a new connection would say.
+ */
+#include <stdlib.h>
+
+#include "nbd.h"
+
+#define SPACE_BYTES ((uint64_t)1 << 31)		/* TRIM, ZERO: 32 bits on the wire, and aligned */
+
+/* ---- the end of a command ---- */
+
+static struct nbd_req *req_get(struct nbd_store *st)
+{
+	struct nbd_req *r = st->free_reqs;
+
+	if (!r)
+		return ndm_zalloc(sizeof *r);
+	st->free_reqs = r->next;
+	r->bounce = NULL;
+	r->error = 0;
+	return r;
+}
+
+static void req_put(struct nbd_store *st, struct nbd_req *r)
+{
+	r->next = st->free_reqs;
+	st->free_reqs = r;
+}
+
+static void part_end(struct ndm_bio *bio, int error)
+{
+	if (error && !bio->error)
+		bio->error = error;
+	if (--bio->pending == 0)
+		ndm_end(bio, 0);
+}
+
+/* Outside of libnbd's callbacks: whoever hears of the end may submit again. */
+void nbd_req_finish(struct nbd_req *r, int error)
+{
+	struct nbd_store *st = r->conn->store;
+	struct ndm_bio *bio = r->bio;
+	size_t bytes = r->nr * NDM_SECTOR_BYTES;
+	struct ndm_data data;
+
+	if (r->bounce) {
+		if (bio->op == NDM_READ && !error) {
+			data = ndm_data_skip(bio->data,
+					     (r->sector - bio->sector) * NDM_SECTOR_BYTES);
+			ndm_data_to(&data, bytes, r->bounce);
+		}
+		ndm_buffer_put(st->base.loop, r->bounce, bytes);
+	}
+	if (bio->op == NDM_FLUSH && !error && r->writes_before > st->flushed)
+		st->flushed = r->writes_before;
+	if ((bio->op == NDM_WRITE || bio->op == NDM_ZEROES || bio->op == NDM_DISCARD) &&
+	    !error && !(bio->flags & NDM_FUA))
+		st->writes++;
+	req_put(st, r);
+	part_end(bio, error);
+}
+
+/* In libnbd, which holds the handle's lock: only note it. */
+static int command_done(void *arg, int *error)
+{
+	struct nbd_req *r = arg;
+	struct nbd_conn *c = r->conn;
+
+	/* a server that is about to go is as good as gone */
+	r->error = *error == ESHUTDOWN ? -ENOTCONN : -*error;
+	nbd_reqs_del(&c->in_flight, r);
+	c->nin_flight--;
+	nbd_reqs_add(&c->finished, r);
+	return 1;				/* libnbd may forget it */
+}
+
+/* ---- block status ---- */
+
+/*
+ * Entries are {bytes, type} in a row.  A sector that holds more than one type is data:
+ * nothing is known of it as a whole.
+ */
+static int extents_done(void *arg, const char *context, uint64_t offset, uint32_t *entries,
+			size_t n, int *error)
+{
+	struct nbd_req *r = arg;
+	uint64_t at = offset / NDM_SECTOR_BYTES, first, last;
+	size_t i;
+
+	(void)error;
+	if (strcmp(context, LIBNBD_CONTEXT_BASE_ALLOCATION))
+		return 0;
+	for (i = 0; i + 1 < n; i += 2) {
+		unsigned type = 0;
+
+		if (entries[i + 1] & LIBNBD_STATE_HOLE)
+			type |= NDM_EXTENT_HOLE;
+		if (entries[i + 1] & LIBNBD_STATE_ZERO)
+			type |= NDM_EXTENT_ZERO;
+		first = (offset + NDM_SECTOR_BYTES - 1) / NDM_SECTOR_BYTES;
+		offset += entries[i];
+		last = offset / NDM_SECTOR_BYTES;
+		if (first > at)
+			ndm_extent_add(r->bio, at, first - at, 0);
+		if (last > first)
+			ndm_extent_add(r->bio, first, last - first, type);
+		at = last > first ? last : first;
+	}
+	return 0;
+}
+
+/* ---- sending ---- */
+
+static struct nbd_conn *conn_pick(struct nbd_store *st)
+{
+	struct nbd_conn *best = NULL;
+	unsigned i;
+
+	for (i = 0; i < st->nconns; i++) {
+		struct nbd_conn *c = &st->conns[i];
+
+		if (c->state == NBD_READY && (!best || c->nin_flight < best->nin_flight))
+			best = c;
+	}
+	return best;
+}
+
+/* The part's memory in one piece: the caller's own, or a copy. */
+static void *req_flat(struct nbd_store *st, struct nbd_req *r)
+{
+	struct ndm_bio *bio = r->bio;
+	size_t bytes = r->nr * NDM_SECTOR_BYTES;
+	struct ndm_data data = ndm_data_skip(bio->data,
+					     (r->sector - bio->sector) * NDM_SECTOR_BYTES);
+	void *flat = ndm_data_flat(&data, bytes);
+
+	if (flat)
+		return flat;
+	r->bounce = ndm_buffer_get(st->base.loop, bytes);
+	if (r->bounce && bio->op == NDM_WRITE)
+		ndm_data_from(&data, bytes, r->bounce);
+	return r->bounce;
+}
+
+static int64_t command_send(struct nbd_req *r, void *flat)
+{
+	const struct ndm_bio *bio = r->bio;
+	struct nbd_handle *h = r->conn->h;
+	uint64_t bytes = r->nr * NDM_SECTOR_BYTES, offset = r->sector * NDM_SECTOR_BYTES;
+	uint32_t flags = bio->flags & NDM_FUA ? LIBNBD_CMD_FLAG_FUA : 0;
+	nbd_completion_callback done = { .callback = command_done, .user_data = r };
+	nbd_extent_callback extents = { .callback = extents_done, .user_data = r };
+
+	switch ((enum ndm_op)bio->op) {
+	case NDM_READ:
+		return nbd_aio_pread(h, flat, bytes, offset, done, 0);
+	case NDM_WRITE:
+		return nbd_aio_pwrite(h, flat, bytes, offset, done, flags);
+	case NDM_FLUSH:
+		return nbd_aio_flush(h, done, 0);
+	case NDM_DISCARD:
+		return nbd_aio_trim(h, bytes, offset, done, flags);
+	case NDM_ZEROES:
+		flags |= bio->flags & NDM_NOUNMAP ? LIBNBD_CMD_FLAG_NO_HOLE : 0;
+		flags |= bio->flags & NDM_FAST ? LIBNBD_CMD_FLAG_FAST_ZERO : 0;
+		return nbd_aio_zero(h, bytes, offset, done, flags);
+	case NDM_EXTENTS:
+		return nbd_aio_block_status(h, bytes, offset, extents, done, 0);
+	case NDM_CACHE:
+		return nbd_aio_cache(h, bytes, offset, done, 0);
+	}
+	return -1;
+}
+
+static void part_start(struct nbd_store *st, struct ndm_bio *bio, uint64_t sector, uint64_t nr)
+{
+	struct nbd_conn *c = conn_pick(st);
+	struct nbd_req *r = c ? req_get(st) : NULL;
+	void *flat = NULL;
+
+	if (!r) {
+		part_end(bio, c ? -ENOMEM : -ENOTCONN);
+		return;
+	}
+	r->bio = bio;
+	r->conn = c;
+	r->sector = sector;
+	r->nr = nr;
+	r->writes_before = st->writes;
+	if (bio->op == NDM_READ || bio->op == NDM_WRITE) {
+		flat = req_flat(st, r);
+		if (!flat) {
+			nbd_req_finish(r, -ENOMEM);
+			return;
+		}
+	}
+	nbd_reqs_add(&c->in_flight, r);
+	c->nin_flight++;
+	nbd_conn_expect(c);
+	if (command_send(r, flat) < 0) {	/* then it was not called back */
+		r->error = nbd_aio_is_dead(c->h) || nbd_aio_is_closed(c->h) ? -ENOTCONN
+			   : nbd_get_errno() ? -nbd_get_errno() : -EIO;
+		nbd_reqs_del(&c->in_flight, r);
+		c->nin_flight--;
+		nbd_reqs_add(&c->finished, r);
+	}
+	nbd_conn_settle(c);
+}
+
+/* Not every server can do everything; what needs nothing done is done. */
+static bool bio_refused(struct nbd_store *st, struct ndm_bio *bio, int *err)
+{
+	const struct nbd_promise *p = &st->promise;
+
+	*err = 0;
+	switch ((enum ndm_op)bio->op) {
+	case NDM_READ:
+		return false;
+	case NDM_WRITE:
+		*err = st->base.limits.read_only ? -EROFS : 0;
+		return *err;
+	case NDM_FLUSH:
+		if (st->lost) {
+			st->lost = false;
+			st->flushed = st->writes;
+			*err = -EIO;
+		}
+		return *err || !p->flush;
+	case NDM_DISCARD:
+		*err = st->base.limits.read_only ? -EROFS : 0;
+		return *err || !p->trim;
+	case NDM_ZEROES:
+		if (st->base.limits.read_only)
+			*err = -EROFS;
+		else if (!p->zero || (bio->flags & NDM_FAST && !p->fast_zero))
+			*err = -EOPNOTSUPP;
+		return *err;
+	case NDM_EXTENTS:
+		if (!p->extents)
+			ndm_extent_add(bio, bio->sector, bio->nr, 0);
+		return !p->extents;
+	case NDM_CACHE:
+		return !p->cache;
+	}
+	*err = -EOPNOTSUPP;
+	return true;
+}
+
+static uint64_t part_sectors_max(const struct nbd_store *st, const struct ndm_bio *bio)
+{
+	if (bio->op == NDM_READ || bio->op == NDM_WRITE || bio->op == NDM_CACHE)
+		return st->base.limits.max_sectors;
+	return SPACE_BYTES / NDM_SECTOR_BYTES;
+}
+
+static void nbd_submit(struct ndm_store *s, struct ndm_bio *bio)
+{
+	struct nbd_store *st = (struct nbd_store *)s;
+	uint64_t sector = bio->sector, left = bio->nr, max, nr;
+	int err = 0;
+
+	if (st->nready == 0 || bio_refused(st, bio, &err)) {
+		ndm_end(bio, st->nready ? err : -ENOTCONN);
+		return;
+	}
+	max = part_sectors_max(st, bio);
+	/* Of block status one command is enough: it may answer for less than it was asked. */
+	if (bio->op == NDM_EXTENTS && left > max)
+		left = max;
+	bio->pending = 1;
+	do {
+		nr = left < max ? left : max;
+		bio->pending++;
+		part_start(st, bio, sector, nr);
+		sector += nr;
+		left -= nr;
+	} while (left);
+	part_end(bio, 0);
+}
+
+/* ---- opening ---- */
+
+static int option_number(const char *text, unsigned long max, unsigned long *out)
+{
+	char *end;
+
+	errno = 0;
+	*out = strtoul(text, &end, 10);
+	return *text < '0' || *text > '9' || *end || errno || !*out || *out > max ? -EINVAL : 0;
+}
+
+static int option(struct nbd_store *st, const char *text, struct ndm_str *why)
+{
+	unsigned long n;
+
+	if (!strncmp(text, "connections=", 12)) {
+		if (!option_number(text + 12, NBD_CONNECTIONS_MAX, &n)) {
+			st->nconns = (unsigned)n;
+			return 0;
+		}
+		ndm_printf(why, "connections is a number from 1 to %d", NBD_CONNECTIONS_MAX);
+		return -EINVAL;
+	}
+	if (!strncmp(text, "timeout=", 8) && !option_number(text + 8, 86400000, &n)) {
+		st->timeout_ns = (uint64_t)n * 1000000u;
+		return 0;
+	}
+	if (!strncmp(text, "connect-timeout=", 16) && !option_number(text + 16, 86400000, &n)) {
+		st->connect_ns = (uint64_t)n * 1000000u;
+		return 0;
+	}
+	ndm_printf(why, "'%s' is no option of an NBD connection (there are connections=N, and "
+		   "timeout=MS and connect-timeout=MS in milliseconds)", text);
+	return -EINVAL;
+}
+
+static int spec_parse(struct nbd_store *st, const char *spec, struct ndm_str *why)
+{
+	char *fragment, *next;
+	int err = 0;
+
+	st->nconns = 1;
+	st->connect_ns = NBD_CONNECT_NS;
+	st->uri = ndm_strdup(spec);
+	if (!st->uri)
+		return -ENOMEM;
+	fragment = strchr(st->uri, '#');
+	if (fragment)
+		*fragment++ = '\0';
+	for (; fragment && *fragment && !err; fragment = next) {
+		next = strchr(fragment, ',');
+		if (next)
+			*next++ = '\0';
+		else
+			next = fragment + strlen(fragment);
+		err = option(st, fragment, why);
+	}
+	return err;
+}
+
+/* FNV-1a, twice with different beginnings: the same URI is the same thing. */
+static uint64_t text_hash(const char *text, uint64_t h)
+{
+	for (; *text; text++)
+		h = (h ^ (unsigned char)*text) * 0x100000001b3u;
+	return h | 1;
+}
+
+static uint32_t power_of_2_down(uint64_t n)
+{
+	uint32_t p = 1;
+
+	while ((uint64_t)p * 2 <= n && p < (1u << 30))
+		p *= 2;
+	return p;
+}
+
+static void limits_set(struct nbd_store *st, unsigned mode)
+{
+	const struct nbd_promise *p = &st->promise;
+	struct ndm_limits *l = &st->base.limits;
+	uint32_t block = NDM_SECTOR_BYTES;
+	uint64_t max = p->block_max ? p->block_max : 32u << 20;	/* the protocol's default */
+
+	while (block < p->block_min)
+		block *= 2;
+	if (max > 64u << 20)
+		max = 64u << 20;		/* libnbd's own */
+	max -= max % block;
+	l->logical_block_bytes = block;
+	l->physical_block_bytes = block;
+	if (p->block_preferred > block)
+		l->physical_block_bytes = power_of_2_down(p->block_preferred);
+	l->io_min_bytes = l->physical_block_bytes;
+	l->max_sectors = (max ? max : block) / NDM_SECTOR_BYTES;
+	if (p->trim) {
+		l->max_discard_sectors = SPACE_BYTES / NDM_SECTOR_BYTES;
+		l->discard_granularity_bytes = l->physical_block_bytes;
+	}
+	if (p->zero)
+		l->max_zeroes_sectors = SPACE_BYTES / NDM_SECTOR_BYTES;
+	l->read_only = p->read_only || !(mode & NDM_OPEN_WRITE);
+	l->fua = p->fua;
+	l->fast_zeroes = p->fast_zero;
+	l->extents = p->extents;
+	l->rotational = p->rotational;
+	l->volatile_cache = p->flush;
+	st->base.nr = (uint64_t)p->size / block * (block / NDM_SECTOR_BYTES);
+}
+
+static int open_wait(struct nbd_store *st, struct ndm_str *why)
+{
+	struct ndm_loop *loop = st->base.loop;
+	/* the connection's own timer speaks first; this one is for a name that nobody answers */
+	uint64_t until = ndm_now(loop) + st->connect_ns + 100000000u;
+	struct nbd_conn *c = &st->conns[0];
+	int err = 0;
+
+	nbd_conn_start(c);
+	while (!err && c->state != NBD_READY && c->state != NBD_REST)
+		err = ndm_wait_until(&st->changed, until);
+	if (c->state == NBD_READY)
+		return 0;
+	if (err)
+		ndm_printf(why, "no answer within %llu ms",
+			   (unsigned long long)(st->connect_ns / 1000000u));
+	else
+		ndm_printf(why, "%s", c->why);
+	return err ? err : c->err;
+}
+
+static int nbd_open(struct ndm_loop *loop, const char *spec, unsigned mode,
+		    struct ndm_store **store, struct ndm_str *why)
+{
+	struct nbd_store *st = ndm_zalloc(sizeof *st);
+	unsigned i;
+	int err;
+
+	if (!st)
+		return -ENOMEM;
+	st->base.loop = loop;
+	ndm_waitq_init(&st->changed, loop);
+	for (i = 0; i < NBD_CONNECTIONS_MAX; i++)
+		nbd_conn_init(st, &st->conns[i]);
+	err = spec_parse(st, spec, why);
+	if (!err) {
+		st->base.identity[0] = text_hash(st->uri, 0xcbf29ce484222325u);
+		st->base.identity[1] = text_hash(st->uri, 0x6c62272e07bb0142u);
+		err = open_wait(st, why);
+	}
+	if (!err && st->promise.read_only && mode & NDM_OPEN_WRITE) {
+		ndm_printf(why, "the export may not be written");
+		err = -EROFS;
+	}
+	if (err) {
+		nbd_store_drop(st);
+		return err;
+	}
+	limits_set(st, mode);
+	if (!st->promise.multi_conn)
+		st->nconns = 1;
+	st->open = true;
+	for (i = 1; i < st->nconns; i++)
+		nbd_conn_start(&st->conns[i]);
+	*store = &st->base;
+	return 0;
+}
+
+static void nbd_close_store(struct ndm_store *s)
+{
+	nbd_store_drop((struct nbd_store *)s);
+}
+
+const struct ndm_store_ops nbd_store_ops = {
+	.scheme = "nbd",
+	.open = nbd_open,
+	.submit = nbd_submit,
+	.close = nbd_close_store,
+};
+
+/* ---- up and down ---- */
+
+bool os_store_up(const struct ndm_store *s)
+{
+	return s->ops != &nbd_store_ops || ((const struct nbd_store *)s)->nready;
+}
+
+void os_store_watch(struct ndm_store *s, struct os_link_watch *w)
+{
+	struct nbd_store *st = (struct nbd_store *)s;
+
+	if (s->ops != &nbd_store_ops)
+		return;
+	w->next = st->watches;
+	st->watches = w;
+}
+
+void os_store_unwatch(struct ndm_store *s, struct os_link_watch *w)
+{
+	struct nbd_store *st = (struct nbd_store *)s;
+	struct os_link_watch **p;
+
+	if (s->ops != &nbd_store_ops)
+		return;
+	for (p = &st->watches; *p && *p != w; p = &(*p)->next)
+		;
+	if (*p)
+		*p = w->next;
+}

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * nbd.h - what the parts of the "nbd" store share: requests (nbd.c), and connections that
+ * come and go (nbd-link.c).
+ */
+#ifndef NDM_OS_NBD_H
+#define NDM_OS_NBD_H
+
+#include <libnbd.h>
+
+#include "os.h"
+
+#define NBD_CONNECTIONS_MAX 16
+#define NBD_CONNECT_NS ((uint64_t)10 * 1000000000u)	/* handshake at most, by default */
+#define NBD_WHY_BYTES 512
+
+struct nbd_store;
+struct nbd_conn;
+
+struct nbd_req {				/* one NBD command: a bio, or a part of one */
+	struct nbd_req *prev, *next;
+	struct ndm_bio *bio;
+	struct nbd_conn *conn;
+	uint64_t sector, nr;
+	void *bounce;				/* libnbd wants flat memory */
+	int error;
+	uint64_t start_ns;			/* with a time-out only */
+	uint64_t writes_before;			/* FLUSH: what it answers for */
+};
+
+struct nbd_reqs { struct nbd_req *first, *last; };
+
+enum nbd_conn_state {
+	NBD_REST,				/* not connected; perhaps until the timer says so */
+	NBD_RESOLVE,				/* a worker has it: names are looked up */
+	NBD_NEGOTIATE,				/* connecting, TLS, handshake */
+	NBD_READY,
+};
+
+struct nbd_conn {
+	struct nbd_store *store;
+	struct nbd_handle *h;
+	enum nbd_conn_state state;
+	struct os_watch watch;
+	struct ndm_timer timer;			/* REST: again; NEGOTIATE: enough; READY: time-out */
+	struct ndm_work work;
+	struct nbd_reqs in_flight;		/* oldest first */
+	struct nbd_reqs finished;		/* libnbd has called back; to be ended outside of it */
+	unsigned nin_flight;
+	unsigned failures;			/* in a row */
+	bool settling;
+	int err;				/* of the last failure */
+	char why[NBD_WHY_BYTES], logged[NBD_WHY_BYTES];
+};
+
+struct nbd_promise {				/* what was told to those above, and must stay true */
+	int64_t size;
+	uint32_t block_min, block_max, block_preferred;
+	bool read_only, flush, fua, trim, zero, fast_zero, cache, extents, multi_conn, rotational;
+};
+
+struct nbd_store {
+	struct ndm_store base;
+	char *uri;				/* without the fragment */
+	uint64_t connect_ns, timeout_ns;	/* 0: requests may take for ever */
+	bool open;				/* the first connection has succeeded */
+	bool closing;
+	struct nbd_promise promise;
+	uint64_t writes, flushed;		/* counted at their ends; equal: nothing to lose */
+	bool lost;				/* a server went away with unflushed writes */
+	struct ndm_waitq changed;		/* the task that opens */
+	struct os_link_watch *watches;
+	struct nbd_req *free_reqs;
+	unsigned nconns, nready;
+	struct nbd_conn conns[NBD_CONNECTIONS_MAX];
+};
+
+/* ---- nbd-link.c ---- */
+
+void nbd_conn_init(struct nbd_store *, struct nbd_conn *);
+void nbd_conn_start(struct nbd_conn *);
+/* after every call into libnbd: ends what is finished, follows the connection's state */
+void nbd_conn_settle(struct nbd_conn *);
+void nbd_conn_expect(struct nbd_conn *);	/* a request was added: mind the time-out */
+/* closes connections; frees the store now, or when the last worker has come back */
+void nbd_store_drop(struct nbd_store *);
+
+/* ---- nbd.c ---- */
+
+void nbd_req_finish(struct nbd_req *, int error);
+
+static inline void nbd_reqs_add(struct nbd_reqs *q, struct nbd_req *r)
+{
+	r->next = NULL;
+	r->prev = q->last;
+	if (q->last)
+		q->last->next = r;
+	else
+		q->first = r;
+	q->last = r;
+}
+
+static inline void nbd_reqs_del(struct nbd_reqs *q, struct nbd_req *r)
+{
+	if (r->prev)
+		r->prev->next = r->next;
+	else
+		q->first = r->next;
+	if (r->next)
+		r->next->prev = r->prev;
+	else
+		q->last = r->prev;
+}
+
+#endif
