@@ -223,6 +223,7 @@ static struct ndm_device *device_new(struct ndm_context *ctx, const char *name, 
 void device_free(struct ndm_device *dev)
 {
 	assert(!dev->live && !dev->inactive && !dev->openers && !dev->deferred_head);
+	ndm_free(dev->declared);
 	ndm_free(dev);
 }
 
@@ -351,6 +352,8 @@ void context_number(struct ndm_context *ctx, struct ndm_store *store)
 		ctx->numbers = grown;
 		memcpy(grown[i].identity, store->identity, sizeof store->identity);
 		grown[i].name = ndm_strdup(store->name);
+		if (!grown[i].name)
+			return;
 		ctx->nnumbers++;
 	}
 	store->major = NDM_VIRTUAL_MAJOR;

@@ -77,6 +77,10 @@ static int store_open_mode(struct ndm_loop *loop, const struct ndm_store_ops *op
 		s->limits.physical_block_bytes = s->limits.logical_block_bytes;
 	if (!s->name)
 		s->name = ndm_strdup(spec);
+	if (!s->name) {
+		ops->close(s);
+		return -ENOMEM;
+	}
 	s->next = loop->stores;
 	loop->stores = s;
 	*out = s;
