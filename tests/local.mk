@@ -38,3 +38,6 @@ AM_TESTS_ENVIRONMENT = \
 
 EXTRA_DIST += $(shell_tests) tests/interop tests/conformance tests/conformance.sh \
 	tests/conformance-update tests/conformance-passed.txt tests/CONFORMANCE.md
+
+# Parts with a list of their own
+# include tests/sim/local.mk	(once ndm_table_parse is there)
