@@ -28,8 +28,17 @@ libndm_core_la_SOURCES += lib/store.c
 libndm_core_la_SOURCES += lib/str.c
 libndm_core_la_SOURCES += lib/sync.c
 libndm_core_la_SOURCES += lib/table.c
+libndm_core_la_SOURCES += lib/table-text.c
 libndm_core_la_SOURCES += lib/target.c
 libndm_core_la_SOURCES += lib/task.c
+libndm_core_la_SOURCES += lib/yaml.c
+libndm_core_la_SOURCES += lib/yaml-impl.h
+libndm_core_la_SOURCES += lib/yaml-args.c
+libndm_core_la_SOURCES += lib/yaml-plan.c
+libndm_core_la_SOURCES += lib/yaml-schema.c
+libndm_core_la_SOURCES += lib/yaml-server.c
+libndm_core_la_SOURCES += lib/yaml-value.c
+libndm_core_la_SOURCES += lib/yaml-volume.c
 libndm_core_la_CFLAGS = $(AM_CFLAGS) $(FRAME_CFLAGS)
 libndm_core_la_LIBADD = $(CORE_LIBS)
 
