@@ -16,6 +16,7 @@ shell_tests =
 # ---- shell
 
 shell_tests += tests/arch.sh
+shell_tests += tests/sim/check.sh
 shell_tests += tests/house.sh
 # shell_tests += tests/man.sh
 
@@ -40,4 +41,5 @@ EXTRA_DIST += $(shell_tests) tests/interop tests/conformance tests/conformance.s
 	tests/conformance-update tests/conformance-passed.txt tests/CONFORMANCE.md
 
 # Parts with a list of their own
-# include tests/sim/local.mk	(once ndm_table_parse is there)
+include tests/sim/local.mk
+include tests/fuzz/local.mk

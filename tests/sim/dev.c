@@ -174,8 +174,10 @@ static int up(struct sim_dev *d, unsigned flags, const char *table, va_list ap)
 	if (!err)
 		err = sim_resume(d);
 	tried = false;
-	while (!err && ((err = ndm_open(d->device, mode, "simulator", &d->opener)), again(s, err, &tried)))
-		;
+	if (!err)
+		do {
+			err = ndm_open(d->device, mode, "simulator", &d->opener);
+		} while (again(s, err, &tried));
 	if (err) {
 		ndm_device_remove(d->device, false, &deferred);
 		d->device = NULL;
@@ -202,7 +204,7 @@ struct sim_dev *sim_up(struct sim *s, const char *name, unsigned flags, const ch
 		sim_fail(s, "%s: cannot be brought up: %s: %s", name, strerror(-s->error),
 			 sim_why(s));
 	}
-	if (!d->oracle && !(flags & SIM_RAW))
+	if (!d->oracle && !(flags & SIM_RAW) && !s->opt.blind)
 		d->oracle = oracle_new(s, sim_dev_nr(d));
 	follow_size(d);
 	return d;

@@ -17,3 +17,5 @@ tests_sim_run_CPPFLAGS = $(AM_CPPFLAGS) -DNDM_MOMENTS
 
 # scripts
 tests_sim_run_SOURCES += tests/sim/script-linear.c
+tests_sim_run_SOURCES += tests/sim/script-striped.c
+tests_sim_run_SOURCES += tests/sim/script-planted.c

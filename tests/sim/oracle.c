@@ -311,6 +311,7 @@ void oracle_cut(struct oracle *o)
 			if (c->e[j].done == NEVER) {
 				c->e[j].done = now;
 				c->e[j].soft = true;
+				c->e[j].any |= o->sim->opt.torn;
 			}
 		cell_prune(c);
 	}

@@ -163,7 +163,7 @@ struct sim_cut { uint64_t event, subset; };
 struct sim_options {
 	uint64_t seed;
 	unsigned one_in;			/* 0 = no cuts */
-	bool torn, lying, trace, moments, keep_going, one_loop;
+	bool torn, lying, blind, trace, moments, keep_going, one_loop;
 	unsigned loops;				/* 0 = as the script says */
 	unsigned fail_alloc;
 	const char *cut_moment;

@@ -34,6 +34,7 @@ static const char usage_text[] =
 "  --loops N         spread the devices over N loops\n"
 "  --torn            blocks in flight at a cut may come back as garbage\n"
 "  --lying           disks that do not keep FLUSH and FUA\n"
+"  --blind           without the oracle (to see that a test depends on it)\n"
 "  --keep-going      do not stop at the first failure\n"
 "  --trace           print every event\n";
 
@@ -223,8 +224,9 @@ static const struct option long_options[] = {
 	{ "one-in", required_argument, NULL, 'o' }, { "cut-at", required_argument, NULL, 'm' },
 	{ "moments", no_argument, NULL, 'M' },	{ "fail-alloc", required_argument, NULL, 'f' },
 	{ "loops", required_argument, NULL, 'L' }, { "torn", no_argument, NULL, 't' },
-	{ "lying", no_argument, NULL, 'y' },	{ "keep-going", no_argument, NULL, 'k' },
-	{ "trace", no_argument, NULL, 'T' },	{ "help", no_argument, NULL, 'h' },
+	{ "lying", no_argument, NULL, 'y' },	{ "blind", no_argument, NULL, 'b' },
+	{ "keep-going", no_argument, NULL, 'k' }, { "trace", no_argument, NULL, 'T' },
+	{ "help", no_argument, NULL, 'h' },
 	{ 0 }
 };
 
@@ -247,6 +249,7 @@ static void option(struct job *job, int c)
 	case 'L': opt->loops = whole_number(optarg); break;
 	case 't': opt->torn = true; break;
 	case 'y': opt->lying = true; break;
+	case 'b': opt->blind = true; break;
 	case 'k': opt->keep_going = true; break;
 	case 'T': opt->trace = true; break;
 	case 'h': usage(0);

@@ -74,6 +74,8 @@ void trial_print_repro(struct sim *s, FILE *f)
 static void trial_failed(struct sim *s) __attribute__((noreturn));
 static void trial_failed(struct sim *s)
 {
+	if (!s->ncuts && !s->shared->first_bad_event)
+		s->shared->first_bad_event = s->event;
 	if (!(s->script->flags & SIM_BROKEN) || s->opt.trace)
 		trial_print_repro(s, stdout);
 	fflush(stdout);
