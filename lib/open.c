@@ -77,8 +77,7 @@ int ndm_open(struct ndm_device *dev, unsigned mode, const char *who, struct ndm_
 {
 	struct ndm_opener *o;
 
-	if (dev->removing || (dev->info.flags & NDM_DEVICE_DEFERRED_REMOVE) ||
-	    !(dev->info.flags & NDM_DEVICE_LIVE))
+	if (dev->removing || !(dev->info.flags & NDM_DEVICE_LIVE))
 		return -ENXIO;
 	o = ndm_zalloc(sizeof *o);
 	if (!o)
