@@ -443,6 +443,8 @@ static void volume_free(struct ndm_volume *v)
 
 void ndm_config_free(struct ndm_config *config)
 {
+	if (!config)
+		return;
 	struct ndm_config_server *s = &config->server;
 
 	for (unsigned i = 0; i < config->nvolumes; i++)
