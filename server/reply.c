@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * reply.c - requests end here: the reply is built in the request itself, queued on its
+ * connection, and leaves with all others of the turn in one system call.
+ *
+ * A reply is `head` (in the request) and `body` (the data that the store has read, or the
+ * text of a block status), never copied together.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "conn.h"
+#include "meta.h"
+#include "ndmd.h"
+
+#define SEND_IOV 128				/* pieces of one system call */
+#define STATUS_EXTENTS_MAX 65536u		/* in one answer; the client asks for the rest */
+
+/* ---- requests ---- */
+
+struct request *request_new(struct conn *c, uint64_t cookie)
+{
+	struct request *r = pool_request_get(&c->worker->pool);
+
+	if (!r)
+		return NULL;
+	r->conn = c;
+	r->next = NULL;
+	r->cookie = cookie;
+	r->charged = 0;
+	r->buf = NULL;
+	r->area = NULL;
+	r->extents = (struct ndm_extents){ 0 };
+	r->body = NULL;
+	r->body_bytes = 0;
+	c->in_flight++;
+	return r;
+}
+
+/* The connections that this worker's byte limit has stopped may try again. */
+static void feed_starved(struct worker *w)
+{
+	struct conn *c;
+
+	w->starving = false;
+	for (c = w->conns; c; c = c->next)
+		if (c->held)
+			worker_again(c);
+}
+
+static void request_drop_data(struct request *r)
+{
+	struct pool *pool = &r->conn->worker->pool;
+
+	if (r->area)
+		area_put(pool, r->area);
+	r->area = NULL;
+	if (r->buf)
+		pool_put(pool, r->buf, r->buf_bytes);
+	r->buf = NULL;
+	if (r->extents.list)
+		ndm_extents_free(&r->extents);
+}
+
+void request_free(struct request *r)
+{
+	struct conn *c = r->conn;
+	struct worker *w = c->worker;
+
+	request_drop_data(r);
+	c->in_flight--;
+	c->bytes -= r->charged;
+	w->bytes -= r->charged;
+	pool_request_put(&w->pool, r);
+	if (c->held)
+		worker_again(c);
+	if (w->starving && w->bytes < w->bytes_max)
+		feed_starved(w);
+	if (!c->in_flight) {
+		if (c->draining && !c->closing)
+			conn_close(c);
+		else
+			conn_check_end(c);
+	}
+}
+
+/* ---- heads ---- */
+
+static void reply_queue(struct request *r)
+{
+	struct conn *c = r->conn;
+
+	if (c->dead) {
+		request_free(r);
+		return;
+	}
+	r->next = NULL;
+	if (c->out)
+		c->out_last->next = r;
+	else
+		c->out = r;
+	c->out_last = r;
+	c->out_bytes += r->head_bytes + r->body_bytes;
+	worker_dirty(c);
+}
+
+static uint8_t *put_chunk(const struct request *r, uint8_t *p, uint16_t flags, uint16_t type,
+			  uint64_t bytes)
+{
+	bool extended = r->conn->mode == REPLY_EXTENDED;
+
+	p = nbd_put32(p, extended ? NBD_EXT_CHUNK_MAGIC : NBD_CHUNK_MAGIC);
+	p = nbd_put16(p, flags);
+	p = nbd_put16(p, type);
+	p = nbd_put64(p, r->cookie);
+	if (!extended)
+		return nbd_put32(p, (uint32_t)bytes);
+	p = nbd_put64(p, r->offset);
+	return nbd_put64(p, bytes);
+}
+
+static void head_simple(struct request *r, uint32_t error)
+{
+	uint8_t *p = r->head;
+
+	p = nbd_put32(p, NBD_SIMPLE_MAGIC);
+	p = nbd_put32(p, error);
+	p = nbd_put64(p, r->cookie);
+	r->head_bytes = NBD_SIMPLE_BYTES;
+}
+
+/* With structured replies only READ and BLOCK_STATUS need chunks; a simple one is shorter. */
+static bool wants_chunks(const struct request *r)
+{
+	if (r->conn->mode == REPLY_EXTENDED)
+		return true;
+	return r->conn->mode == REPLY_STRUCTURED &&
+	       (r->type == NBD_CMD_READ || r->type == NBD_CMD_BLOCK_STATUS);
+}
+
+void reply_error(struct request *r, uint32_t error)
+{
+	uint8_t *p;
+
+	COUNT(r->conn->worker, replies_failed, 1);
+	request_drop_data(r);
+	r->body_bytes = 0;
+	if (!wants_chunks(r)) {
+		head_simple(r, error);
+	} else {
+		p = put_chunk(r, r->head, NBD_CHUNK_FLAG_DONE, NBD_CHUNK_ERROR, 6);
+		p = nbd_put32(p, error);
+		p = nbd_put16(p, 0);
+		r->head_bytes = (unsigned)(p - r->head);
+	}
+	reply_queue(r);
+}
+
+static void head_read(struct request *r)
+{
+	uint8_t *p;
+
+	r->body = r->buf;
+	r->body_bytes = r->length;
+	if (!wants_chunks(r)) {
+		head_simple(r, 0);
+		return;
+	}
+	if (!r->length) {			/* a data chunk must not be empty */
+		p = put_chunk(r, r->head, NBD_CHUNK_FLAG_DONE, NBD_CHUNK_NONE, 0);
+	} else {
+		p = put_chunk(r, r->head, NBD_CHUNK_FLAG_DONE, NBD_CHUNK_OFFSET_DATA,
+			      8 + r->length);
+		p = nbd_put64(p, r->offset);
+	}
+	r->head_bytes = (unsigned)(p - r->head);
+}
+
+/* ---- block status ---- */
+
+/* One extent in bytes within the request; false: not in it. */
+static bool extent_clip(const struct request *r, const struct ndm_extent *e, uint64_t *bytes)
+{
+	uint64_t from = e->sector << NDM_SECTOR_SHIFT, to = from + (e->nr << NDM_SECTOR_SHIFT);
+	uint64_t end = r->offset + r->length;
+
+	if (from < r->offset)
+		from = r->offset;
+	if (to > end)
+		to = end;
+	*bytes = to - from;
+	return from < to;
+}
+
+static uint8_t *put_extent(const struct request *r, uint8_t *p, uint64_t bytes, uint32_t flags)
+{
+	if (r->conn->mode == REPLY_EXTENDED) {
+		p = nbd_put64(p, bytes);
+		return nbd_put64(p, flags);
+	}
+	p = nbd_put32(p, (uint32_t)bytes);
+	return nbd_put32(p, flags);
+}
+
+/* One chunk; neighbours that look the same in this context become one. */
+static uint8_t *put_status(const struct request *r, uint8_t *chunk, unsigned id, uint16_t flags,
+			   unsigned n)
+{
+	bool extended = r->conn->mode == REPLY_EXTENDED;
+	uint8_t *p = chunk + (extended ? NBD_EXT_CHUNK_BYTES + 8 : NBD_CHUNK_BYTES + 4);
+	uint8_t *count = p - 4, *first = p;
+	uint64_t bytes, run = 0;
+	uint32_t state = 0, next;
+	unsigned i, extents = 0;
+
+	for (i = 0; i < n; i++) {
+		if (!extent_clip(r, &r->extents.list[i], &bytes))
+			continue;
+		next = meta_state(id, r->extents.list[i].type);
+		if (run && next != state) {
+			p = put_extent(r, p, run, state);
+			run = 0;
+			extents++;
+			if (r->flags & NBD_CMD_FLAG_REQ_ONE)
+				break;
+		}
+		state = next;
+		run += bytes;
+	}
+	if (run || p == first) {		/* nothing known: data, which is always true */
+		p = put_extent(r, p, run ? run : r->length, run ? state : 0);
+		extents++;
+	}
+	put_chunk(r, chunk, flags, extended ? NBD_CHUNK_BLOCK_STATUS_EXT : NBD_CHUNK_BLOCK_STATUS,
+		  (uint64_t)(p - first) + (extended ? 8 : 4));
+	nbd_put32(extended ? count - 4 : count, id);
+	if (extended)
+		nbd_put32(count, extents);
+	return p;
+}
+
+static bool body_status(struct request *r)
+{
+	unsigned n = r->extents.n, left = (unsigned)__builtin_popcount(r->contexts), id;
+	uint8_t *p;
+
+	ndm_extents_finish(&r->extents, r->offset >> NDM_SECTOR_SHIFT);
+	n = r->extents.n < STATUS_EXTENTS_MAX ? r->extents.n : STATUS_EXTENTS_MAX;
+	r->buf_bytes = left * (NBD_EXT_CHUNK_BYTES + 8 + ((size_t)n + 1) * 16);
+	r->buf = pool_get(&r->conn->worker->pool, r->buf_bytes);
+	if (!r->buf)
+		return false;
+	p = r->buf;
+	for (id = 0; left; id++)
+		if (r->contexts & 1u << id)
+			p = put_status(r, p, id, --left ? 0 : NBD_CHUNK_FLAG_DONE, n);
+	r->head_bytes = 0;
+	r->body = r->buf;
+	r->body_bytes = (size_t)(p - (uint8_t *)r->buf);
+	ndm_extents_free(&r->extents);
+	return true;
+}
+
+/* ---- the end of a request ---- */
+
+void reply_ok(struct request *r)
+{
+	switch (r->type) {
+	case NBD_CMD_READ:
+		head_read(r);
+		break;
+	case NBD_CMD_BLOCK_STATUS:
+		if (!body_status(r)) {
+			reply_error(r, NBD_ENOMEM);
+			return;
+		}
+		break;
+	default:
+		request_drop_data(r);
+		if (wants_chunks(r))
+			r->head_bytes = (unsigned)(put_chunk(r, r->head, NBD_CHUNK_FLAG_DONE,
+							     NBD_CHUNK_NONE, 0) - r->head);
+		else
+			head_simple(r, 0);
+	}
+	reply_queue(r);
+}
+
+uint32_t reply_errno(const struct request *r, int err)
+{
+	switch (-err) {
+	case 0:
+		return 0;
+	case EPERM:
+	case EACCES:
+	case EROFS:
+		return NBD_EPERM;
+	case ENOMEM:
+		return NBD_ENOMEM;
+	case EINVAL:
+		return NBD_EINVAL;
+	case ENOSPC:
+	case EDQUOT:
+	case EFBIG:
+		return NBD_ENOSPC;
+	case ESHUTDOWN:
+		return NBD_ESHUTDOWN;
+	case EOPNOTSUPP:
+		if (r->type == NBD_CMD_TRIM || r->type == NBD_CMD_CACHE)
+			return 0;		/* hints: to do nothing is to obey */
+		return r->flags & NBD_CMD_FLAG_FAST_ZERO ? NBD_ENOTSUP : NBD_EINVAL;
+	default:
+		return NBD_EIO;
+	}
+}
+
+/* ---- sending ---- */
+
+static int gather(struct conn *c, struct iovec *iov, uint8_t *scratch, size_t room, size_t *total)
+{
+	size_t skip = c->out_done;
+	struct request *r;
+	int n = 0;
+
+	*total = 0;
+	for (r = c->out; r && n + 2 <= SEND_IOV; r = r->next) {
+		size_t head = r->head_bytes, body = r->body_bytes, from_head, from_body;
+
+		from_head = skip < head ? skip : head;
+		from_body = skip - from_head;
+		skip = 0;
+		head -= from_head;
+		body -= from_body;
+		*total += head + body;
+		if (head && !body && head <= room) {	/* small ones, side by side */
+			memcpy(scratch, r->head + from_head, head);
+			if (n && (uint8_t *)iov[n - 1].iov_base + iov[n - 1].iov_len == scratch) {
+				iov[n - 1].iov_len += head;
+			} else {
+				iov[n].iov_base = scratch;
+				iov[n++].iov_len = head;
+			}
+			scratch += head;
+			room -= head;
+			continue;
+		}
+		if (head) {
+			iov[n].iov_base = r->head + from_head;
+			iov[n++].iov_len = head;
+		}
+		if (body) {
+			iov[n].iov_base = (void *)(uintptr_t)(r->body + from_body);
+			iov[n++].iov_len = body;
+		}
+	}
+	return n;
+}
+
+static void sent(struct conn *c, size_t bytes)
+{
+	struct request *r;
+
+	c->out_bytes -= bytes;
+	bytes += c->out_done;
+	while ((r = c->out) && bytes >= r->head_bytes + r->body_bytes) {
+		bytes -= r->head_bytes + r->body_bytes;
+		c->out = r->next;
+		request_free(r);
+	}
+	c->out_done = bytes;
+}
+
+void reply_send(struct conn *c)
+{
+	struct iovec iov[SEND_IOV];
+	uint8_t scratch[2048];
+	size_t total;
+	ssize_t put;
+	int n;
+
+	while (c->out && !c->writing && !c->dead) {
+		n = gather(c, iov, scratch, sizeof scratch, &total);
+		put = conn_send(c, iov, n);
+		if (put == -EAGAIN) {
+			conn_write_on(c);
+			return;
+		}
+		if (put < 0) {
+			conn_log(c, NDM_LOG_DEBUG, "cannot send: %s", strerror((int)-put));
+			conn_kill(c);
+			return;
+		}
+		COUNT(c->worker, bytes_out, (uint64_t)put);
+		sent(c, (size_t)put);
+		if ((size_t)put < total && !c->tls) {
+			conn_write_on(c);
+			return;
+		}
+	}
+}
+
+void reply_drop_all(struct conn *c)
+{
+	struct request *r;
+
+	while ((r = c->out)) {
+		c->out = r->next;
+		request_free(r);
+	}
+	c->out_bytes = c->out_done = 0;
+}

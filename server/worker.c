@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * worker.c - the turn of a thread.  See worker.h.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <sys/time.h>
+
+#include "conn.h"
+#include "ndmd.h"
+#include "worker.h"
+
+#define TRIM_SECONDS 5
+
+static void loop_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct worker *w = arg;
+
+	(void)fd;
+	(void)what;
+	w->loop_ready = true;		/* run after the events: they are inside loop_begin() */
+}
+
+static void trim_due(evutil_socket_t fd, short what, void *arg)
+{
+	struct worker *w = arg;
+
+	(void)fd;
+	(void)what;
+	w->trimming = false;
+	if (pool_trim(&w->pool)) {
+		struct timeval soon = { .tv_sec = TRIM_SECONDS };
+
+		event_add(w->trim_event, &soon);
+		w->trimming = true;
+	}
+}
+
+static void trim_later(struct worker *w)
+{
+	struct timeval soon = { .tv_sec = TRIM_SECONDS };
+
+	if (w->trimming || !(w->pool.cached || w->pool.area))
+		return;
+	event_add(w->trim_event, &soon);
+	w->trimming = true;
+}
+
+static struct event_base *base_new(void)
+{
+	struct event_config *config = event_config_new();
+	struct event_base *base;
+
+	if (!config)
+		return NULL;
+	event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
+	event_config_set_flag(config, EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST);
+	base = event_base_new_with_config(config);
+	event_config_free(config);
+	return base;
+}
+
+int worker_init(struct worker *w, struct ndmd *d, unsigned index)
+{
+	*w = (struct worker){ .ndmd = d, .index = index };
+	pool_init(&w->pool);
+	w->loop = ndm_loop_new(d->world);
+	w->base = base_new();
+	if (!w->loop || !w->base)
+		return -ENOMEM;
+	w->loop_event = event_new(w->base, ndm_loop_fd(w->loop), EV_READ | EV_PERSIST,
+				  loop_readable, w);
+	w->trim_event = evtimer_new(w->base, trim_due, w);
+	if (!w->loop_event || !w->trim_event || event_add(w->loop_event, NULL))
+		return -ENOMEM;
+	return 0;
+}
+
+void worker_fini(struct worker *w)
+{
+	if (w->loop_event)
+		event_free(w->loop_event);
+	if (w->trim_event)
+		event_free(w->trim_event);
+	pool_fini(&w->pool);
+	if (w->base)
+		event_base_free(w->base);
+	if (w->loop)
+		ndm_loop_free(w->loop);
+}
+
+struct worker *worker_of(struct ndmd *d, const struct ndm_loop *loop)
+{
+	unsigned i;
+
+	for (i = 0; i < d->nworkers; i++)
+		if (d->workers[i].loop == loop)
+			return &d->workers[i];
+	return NULL;
+}
+
+/* ---- lists of connections that want something at the end of a turn ---- */
+
+void worker_dirty(struct conn *c)
+{
+	if (c->dirty)
+		return;
+	c->dirty = true;
+	c->next_dirty = c->worker->dirty;
+	c->worker->dirty = c;
+}
+
+void worker_again(struct conn *c)
+{
+	struct worker *w = c->worker;
+
+	if (c->again)
+		return;
+	c->again = true;
+	c->next_again = NULL;
+	if (w->again)
+		w->again_last->next_again = c;
+	else
+		w->again = c;
+	w->again_last = c;
+}
+
+void worker_finished(struct conn *c)
+{
+	if (c->finished)
+		return;
+	c->finished = true;
+	c->next_finished = c->worker->finished;
+	c->worker->finished = c;
+}
+
+static void run_again(struct worker *w)
+{
+	struct conn *c, *list = w->again;
+
+	w->again = NULL;		/* those that come back wait for the next turn */
+	while ((c = list)) {
+		list = c->next_again;
+		c->again = false;
+		if (!c->finished)
+			transmit_again(c);
+	}
+}
+
+static void send_replies(struct worker *w)
+{
+	struct conn *c;
+
+	while ((c = w->dirty)) {
+		w->dirty = c->next_dirty;
+		c->dirty = false;
+		reply_send(c);
+	}
+}
+
+/* Nothing may point at them any more: they leave the other lists first. */
+static void free_finished(struct worker *w)
+{
+	struct conn *c, **p;
+
+	while ((c = w->finished)) {
+		w->finished = c->next_finished;
+		if (c->again) {
+			for (p = &w->again; *p != c; p = &(*p)->next_again)
+				;
+			*p = c->next_again;
+			if (w->again_last == c)
+				for (w->again_last = w->again;
+				     w->again_last && w->again_last->next_again;)
+					w->again_last = w->again_last->next_again;
+		}
+		conn_finish(c);
+	}
+}
+
+void worker_run(struct worker *w)
+{
+	while (!w->stop) {
+		bool more = w->again || w->dirty || w->finished || ndm_loop_busy(w->loop);
+
+		ndm_loop_begin(w->loop);
+		event_base_loop(w->base, more ? EVLOOP_ONCE | EVLOOP_NONBLOCK : EVLOOP_ONCE);
+		if (w->again)
+			run_again(w);
+		ndm_loop_end(w->loop);
+		if (w->loop_ready) {
+			w->loop_ready = false;
+			ndm_loop_run(w->loop);
+		}
+		send_replies(w);
+		if (w->finished) {
+			ndm_loop_begin(w->loop);
+			free_finished(w);
+			ndm_loop_end(w->loop);
+		}
+		trim_later(w);
+	}
+}
+
+static void *worker_thread(void *arg)
+{
+	worker_run(arg);
+	return NULL;
+}
+
+int worker_start(struct worker *w)
+{
+	sigset_t all, old;
+	int err;
+
+	sigfillset(&all);			/* signals are for the first thread */
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	err = pthread_create(&w->thread, NULL, worker_thread, w);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	w->started = !err;
+	return -err;
+}

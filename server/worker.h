@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * worker.h - one thread: an event base, and in it one loop of the core, and connections.
+ *
+ * A turn: the events that are ready run (they parse requests and submit them), then the loop
+ * runs what that made ready, then all replies of the turn leave, one system call for each
+ * connection.
+ */
+#ifndef NDM_SERVER_WORKER_H
+#define NDM_SERVER_WORKER_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+
+#include <ndm.h>
+
+#include "pool.h"
+
+struct conn;
+struct ndmd;
+
+struct worker_counters {		/* read by other threads: metrics */
+	_Atomic uint64_t requests, replies_failed, bytes_in, bytes_out, turns;
+};
+
+struct worker {
+	struct ndmd *ndmd;
+	unsigned index;
+	struct ndm_loop *loop;
+	struct event_base *base;
+	struct event *loop_event, *trim_event;
+	bool loop_ready;		/* the loop's fd has been seen readable */
+	pthread_t thread;
+	bool started;
+	bool stop;			/* this thread only */
+	bool draining;
+	bool trimming;			/* the trim timer is set */
+	struct ndm_msg msg;		/* of the process: drain, kill, stop */
+	struct pool pool;
+	size_t bytes, bytes_max;	/* of data in flight, of all connections */
+	struct conn *conns, *dirty, *finished;
+	struct conn *again, *again_last;	/* may be over their limit no more */
+	bool starving;			/* somebody is held back by bytes_max */
+	struct worker_counters count;
+};
+
+int worker_init(struct worker *, struct ndmd *, unsigned index);
+void worker_fini(struct worker *);
+int worker_start(struct worker *);	/* a thread of its own */
+void worker_run(struct worker *);	/* until stop */
+void worker_dirty(struct conn *);
+void worker_again(struct conn *);
+void worker_finished(struct conn *);
+struct worker *worker_of(struct ndmd *, const struct ndm_loop *);
+
+#define COUNT(worker, what, n) \
+	atomic_store_explicit(&(worker)->count.what, \
+		atomic_load_explicit(&(worker)->count.what, memory_order_relaxed) + (n), \
+		memory_order_relaxed)
+
+#endif
