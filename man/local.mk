@@ -4,7 +4,7 @@
 
 MAN_DATE = 2026-11
 
-dist_man_MANS += man/nbdkit-ndm-plugin.1
+dist_man_MANS += man/nbdkit-ndm-plugin.1 man/ndm.yaml.5
 
 target_pages = \
 	man/generated/ndm-delay.7 \

@@ -18,6 +18,7 @@ shell_tests =
 shell_tests += tests/arch.sh
 shell_tests += tests/sim/check.sh
 shell_tests += tests/house.sh
+shell_tests += tests/interop/suites-plugin.sh
 # shell_tests += tests/man.sh
 
 check_PROGRAMS += $(core_tests) $(host_tests)
