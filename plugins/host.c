@@ -90,7 +90,7 @@ static int read_file(const char *path, char **text, size_t *bytes, struct ndm_st
 {
 	FILE *f = fopen(path, "re");
 	struct ndm_str s = { 0 };
-	char buf[65536];
+	char buf[1024];			/* on a task's stack */
 	size_t n;
 	int err = 0;
 
