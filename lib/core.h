@@ -125,6 +125,7 @@ void store_put(struct ndm_store *) ndm_waits;
 bool store_same(const struct ndm_store *, const struct ndm_store *);
 struct ndm_store *hop_new(struct ndm_loop *from, struct ndm_store *to);
 void hop_free(struct ndm_store *);
+void hop_refresh(struct ndm_store *) ndm_waits;
 
 /* ---- devices (device.c, lifecycle.c, context.c) ---- */
 

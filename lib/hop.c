@@ -103,6 +103,21 @@ static const struct ndm_store_ops hop_ops = {
 	.close = hop_close,
 };
 
+/* in a task of the hop's loop: what the store has become since */
+void hop_refresh(struct ndm_store *store)
+{
+	struct hop *hop = ndm_container_of(store, struct hop, store);
+	struct ndm_limits limits;
+	uint64_t nr;
+
+	ndm_task_hop(hop->store.loop, hop->to->loop);
+	limits = hop->to->limits;
+	nr = hop->to->nr;
+	ndm_task_hop(hop->to->loop, hop->store.loop);
+	hop->store.limits = limits;
+	hop->store.nr = nr;
+}
+
 struct ndm_store *hop_new(struct ndm_loop *from, struct ndm_store *to)
 {
 	struct hop *hop = ndm_zalloc(sizeof *hop);

@@ -178,6 +178,23 @@ static void live_install(struct ndm_device *dev, struct ndm_table *t)
 	dev->store.limits = t->limits;
 }
 
+/* devices below may have changed since the table was built: stack their limits anew */
+static int table_fits(struct ndm_table *t, struct ndm_str *why)
+{
+	struct ndm_dev *d;
+	unsigned i;
+
+	for (i = 0; i < t->n; i++)
+		for (d = t->targets[i].devs; d; d = d->next) {
+			struct target_dev *td = ndm_container_of(d, struct target_dev, dev);
+
+			if (td->hop)
+				hop_refresh(td->hop);
+		}
+	table_stack_limits(t);
+	return table_check_areas(t, why);
+}
+
 /* the inactive table becomes live; *old is left for the caller to free */
 static int swap_tables(struct ndm_device *dev, unsigned flags, struct ndm_table **old,
 		       struct ndm_str *why)
@@ -188,7 +205,7 @@ static int swap_tables(struct ndm_device *dev, unsigned flags, struct ndm_table 
 	dev->inactive = NULL;
 	if (dev->state == DEVICE_ACTIVE)
 		suspend_home(dev, flags);
-	err = table_check_areas(t, why);
+	err = table_fits(t, why);
 	if (err) {
 		table_free(t);
 		return err;
@@ -330,7 +347,7 @@ static int load_home(struct ndm_device *dev, const struct ndm_table_line *lines,
 	if (!err)
 		err = table_based(dev, t, why);
 	if (!err && !dev->had_table)
-		err = table_check_areas(t, why);
+		err = table_fits(t, why);
 	if (err) {
 		table_free(t);
 		return err;
