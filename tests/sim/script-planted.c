@@ -129,6 +129,6 @@ SIM_SCRIPT(ident) = { \
 PLANTED(nothing, "nothing", 0, 0);
 PLANTED(no_fua, "no-fua", SIM_BROKEN, 40);
 PLANTED(no_flush, "no-flush", SIM_BROKEN, 40);
-PLANTED(early_ack, "early-ack", SIM_BROKEN, 40);
+PLANTED(early_ack, "early-ack", SIM_BROKEN, 100);
 PLANTED(old_read, "old-read", SIM_BROKEN, 200);
 PLANTED(no_end, "no-end", SIM_BROKEN, 200);

@@ -1,0 +1,23 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# Every script of the simulator, as many seeds as it asks for; then what could go unnoticed:
+# planted bugs that lose data must be missed when the oracle is taken away (else something
+# else caught them, and the oracle is not tested at all), and a lying disk must be seen.
+set -eu
+run=${top_builddir:-.}/tests/sim/run
+fails() {
+	if "$@" >/dev/null; then
+		echo "should have failed: $*"
+		exit 1
+	fi
+}
+
+"$run" --all
+for what in no-fua no-flush early-ack old-read
+do
+	fails "$run" planted-$what --blind
+done
+fails "$run" linear --lying
+"$run" linear --torn --runs 2
+"$run" linear striped --fail-alloc all --runs 1
+"$run" linear striped --loops 3 --runs 2
