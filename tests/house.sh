@@ -11,8 +11,10 @@ cd "$top_srcdir"
 if git rev-parse --git-dir >/dev/null 2>&1 && [ "$(git rev-parse --show-toplevel)" = "$top_srcdir" ]; then
 	git ls-files > "$T/files"
 else
-	find . -name .git -prune -o -type f -print | sed 's,^\./,,' |
-		grep -vE '^(build|autom4te)|/\.libs/|\.(o|lo|la|log|trs|Plo|Po)$|^(configure|aclocal.m4|Makefile(\.in)?|config\..*|libtool|stamp-h1|libndm.pc)$|^m4/(libtool|lt)|\.dirstamp$' > "$T/files" || :
+	# a tarball: what autotools made is not ours to judge
+	find . \( -name .git -o -name build-aux -o -name '_*' -o -name '.libs' -o -name autom4te.cache -o -name generated \) -prune -o \
+		-type f -print | sed 's,^\./,,' |
+		grep -vE '^build|\.(o|lo|la|log|trs|Plo|Po)$|^(configure|aclocal\.m4|Makefile(\.in)?|config\..*|libtool|stamp-h1|libndm\.pc|INSTALL)$|^m4/(libtool|lt)|\.dirstamp$' > "$T/files" || :
 fi
 checked=0
 while read -r file; do
