@@ -32,6 +32,18 @@ void yaml_put_word(struct ndm_str *out, const char *word)
 	}
 }
 
+/* Names of places are for people: too long ones are cut. */
+static void name_place(char *to, const char *fmt, ...) ndm_printf_like(2, 3);
+
+static void name_place(char *to, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(to, WHAT_BYTES, fmt, ap);
+	va_end(ap);
+}
+
 static void put(struct printer *p, const char *word)
 {
 	yaml_put_word(p->out, word);
@@ -144,8 +156,8 @@ static bool has_key(const struct ndm_arg *arg)
 	return arg->kind != NDM_ARG_CONST && arg->kind != NDM_ARG_COUNT;
 }
 
-/* A mapping; or one value alone, which is then the first of the arguments. */
-static void print_group(struct printer *p, const struct ndm_arg *sub, const struct yaml_node *node,
+/* What stands behind a feature's word: a mapping, or its first value alone. */
+static void print_keyed(struct printer *p, const struct ndm_arg *sub, const struct yaml_node *node,
 			const char *what)
 {
 	struct yaml_node key = { .kind = YAML_SCALAR, .line = node->line, .column = node->column };
@@ -158,7 +170,7 @@ static void print_group(struct printer *p, const struct ndm_arg *sub, const stru
 	while (first && first->name && !has_key(first))
 		first++;
 	if (node->kind == YAML_SCALAR && !yaml_is_null(node) && first && first->name) {
-		snprintf(name, sizeof(name), "%s", first->name);
+		name_place(name, "%s", first->name);
 		key.text = name;
 		print_args(p, sub, &map, what);
 	} else if (yaml_want_map(p->args->yaml, node, what)) {
@@ -175,9 +187,12 @@ static void print_list(struct printer *p, const struct ndm_arg *arg, const struc
 		yaml_error(p->args->yaml, node, "%s has to be a list", what);
 		return;
 	}
+	if (!node->n && !(arg->flags & NDM_ARG_OPTIONAL))
+		yaml_error(p->args->yaml, node, "%s is an empty list", what);
 	for (unsigned i = 0; i < node->n; i++) {
-		snprintf(item, sizeof(item), "%s[%u]", what, i);
-		print_group(p, arg->sub, node->items[i], item);
+		name_place(item, "%s[%u]", what, i);
+		if (yaml_want_map(p->args->yaml, node->items[i], item))
+			print_args(p, arg->sub, node->items[i], item);
 	}
 }
 
@@ -206,14 +221,13 @@ static const struct yaml_node *feature_value(const struct yaml_node *node, const
 static void print_feature(struct printer *p, const struct ndm_arg *arg, const struct yaml_node *node,
 			  const char *what)
 {
-	size_t end = strlen(arg->name);
 	char name[WHAT_BYTES];
 	bool word, on = false;
 	const struct yaml_node *value = feature_value(node, arg->name, &word);
 
 	if (!value)
 		return;
-	snprintf(name, sizeof(name), "%s: %.*s", what, (int)end, arg->name);
+	name_place(name, "%s: %s", what, arg->name);
 	if (arg->kind == NDM_ARG_FLAG) {
 		if (!word && yaml_bool(p->args->yaml, value, name, &on))
 			return;
@@ -227,7 +241,7 @@ static void print_feature(struct printer *p, const struct ndm_arg *arg, const st
 	}
 	if (arg->kind == NDM_ARG_KEYED) {
 		put(p, arg->name);
-		print_group(p, arg->sub, value, name);
+		print_keyed(p, arg->sub, value, name);
 		return;
 	}
 	put_value(p, arg, value, name);
@@ -241,7 +255,7 @@ static bool knows_feature(const struct ndm_arg *sub, const char *name)
 	return false;
 }
 
-/* The names of a descriptor's keys, and `extra` where not NULL; ends with NULL, allocated. */
+/* The names of a descriptor's keys; ends with NULL, allocated. */
 static const char **key_names(const struct ndm_arg *list)
 {
 	const char **names;
@@ -334,7 +348,7 @@ static void print_arg(struct printer *p, const struct ndm_arg *arg, const struct
 	const struct yaml_node *node = given(arg, map);
 	char name[WHAT_BYTES];
 
-	snprintf(name, sizeof(name), "%s: %s", what, arg->name);
+	name_place(name, "%s: %s", what, arg->name);
 	if (arg->kind == NDM_ARG_CONST)
 		put(p, arg->dflt);
 	else if (arg->kind == NDM_ARG_COUNT)
@@ -347,10 +361,10 @@ static void print_arg(struct printer *p, const struct ndm_arg *arg, const struct
 		yaml_error(p->args->yaml, map, "%s needs '%s'", what, arg->name);
 	else if (arg->kind == NDM_ARG_LIST)
 		print_list(p, arg, node, name);
-	else if (arg->kind == NDM_ARG_GROUP)
-		print_group(p, arg->sub, node, name);
-	else
+	else if (arg->kind != NDM_ARG_GROUP)
 		put_value(p, arg, node, name);
+	else if (yaml_want_map(p->args->yaml, node, name))
+		print_args(p, arg->sub, node, name);
 }
 
 static void check_keys(struct printer *p, const struct ndm_arg *list, const struct yaml_node *map,

@@ -25,8 +25,8 @@ static const struct ndm_arg *first_key(const struct ndm_arg *list)
 	return list && list->name ? list : NULL;
 }
 
-/* A group: its mapping, or the first argument's value alone. */
-static void put_group(struct ndm_str *json, const struct ndm_arg *sub)
+/* What stands behind a feature's word: a mapping, or the first value alone. */
+static void put_keyed(struct ndm_str *json, const struct ndm_arg *sub)
 {
 	ndm_printf(json, "\"anyOf\":[{\"type\":[\"string\",\"number\",\"boolean\"]},{");
 	put_args(json, first_key(sub) ? sub : NULL);
@@ -69,12 +69,14 @@ static void put_kind(struct ndm_str *json, const struct ndm_arg *arg)
 		break;
 	case NDM_ARG_LIST:
 		ndm_printf(json, "\"type\":\"array\",\"items\":{");
-		put_group(json, arg->sub);
+		put_args(json, arg->sub);
 		ndm_printf(json, "}");
 		break;
 	case NDM_ARG_GROUP:
+		put_args(json, arg->sub);
+		break;
 	case NDM_ARG_KEYED:
-		put_group(json, arg->sub);
+		put_keyed(json, arg->sub);
 		break;
 	case NDM_ARG_FEATURES:
 		put_features(json, arg->sub);
@@ -153,8 +155,6 @@ static void put_target(struct ndm_str *json, const struct ndm_target_type *type)
 		   "\"length\":{\"$ref\":\"#/$defs/size\"},\"start\":{\"$ref\":\"#/$defs/size\"},"
 		   "\"args\":{\"type\":\"string\",\"description\":\"All arguments as dmsetup takes them.\"}},"
 		   "\"required\":[\"length\",\"args\"]}");
-	if (!type->args || !type->args->name || !is_required(type->args))
-		ndm_printf(json, ",{\"$ref\":\"#/$defs/size\"}");
 	ndm_printf(json, "]}");
 }
 

@@ -17,6 +17,19 @@ static char *copy_text(struct yaml *y, const struct yaml_node *map, const char *
 	return copy;
 }
 
+/* HOST:PORT: a host with colons in it stands in brackets, an empty one is every address */
+static bool is_tcp(const char *text)
+{
+	const char *port = strrchr(text, ':');
+	uint64_t number;
+
+	if (!port || ndm_arg_u64(port + 1, &number) || number > 65535)
+		return false;
+	if (*text == '[')
+		return port > text && port[-1] == ']' && strchr(text, ']') == port - 1;
+	return !memchr(text, ':', (size_t)(port - text));
+}
+
 static void read_listen(struct yaml *y, const struct yaml_node *node)
 {
 	struct ndm_config_server *s = &y->config->server;
@@ -30,7 +43,7 @@ static void read_listen(struct yaml *y, const struct yaml_node *node)
 		const struct yaml_node *at = node->kind == YAML_LIST ? node->items[i] : node;
 
 		if ((!strncmp(s->listen[i], "unix:", 5) && s->listen[i][5]) ||
-		    (!strncmp(s->listen[i], "tcp:", 4) && s->listen[i][4]))
+		    (!strncmp(s->listen[i], "tcp:", 4) && is_tcp(s->listen[i] + 4)))
 			continue;
 		yaml_error(y, at, "server: listen has to be unix:PATH or tcp:HOST:PORT, not '%s'", s->listen[i]);
 	}

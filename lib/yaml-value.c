@@ -3,6 +3,7 @@
  * yaml-value.c - the small things of a definition: texts, numbers, sizes, times, truth values,
  * and mappings whose keys are known.
  */
+#include <ctype.h>
 #include <stdlib.h>
 
 #include "yaml-impl.h"
@@ -228,7 +229,7 @@ bool yaml_want_map(struct yaml *y, const struct yaml_node *node, const char *wha
 	return false;
 }
 
-/* Edit distance with neighbours changing places, of two short words. */
+/* Edit distance of two short words, upper and lower case alike; neighbours may change places. */
 static unsigned distance(const char *a, const char *b)
 {
 	size_t n = strlen(a), m = strlen(b);
@@ -240,7 +241,8 @@ static unsigned distance(const char *a, const char *b)
 		d[0][j] = (unsigned char)j;
 	for (size_t i = 1; i <= n; i++)
 		for (size_t j = 1; j <= m; j++) {
-			unsigned best = d[i - 1][j - 1] + (a[i - 1] != b[j - 1]);
+			unsigned best = d[i - 1][j - 1] +
+					(tolower((unsigned char)a[i - 1]) != tolower((unsigned char)b[j - 1]));
 
 			if (d[i - 1][j] + 1u < best)
 				best = d[i - 1][j] + 1u;
@@ -266,7 +268,7 @@ const char *yaml_nearest(const char *word, const char *const *known, const char 
 			if (strlen(*k) > NEAREST_BYTES_MAX)
 				continue;
 			here = distance(word, *k);
-			if (here < best || (here == best && !near)) {
+			if (here < length && (here < best || (here == best && !near))) {
 				best = here;
 				near = *k;
 			}

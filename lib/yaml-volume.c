@@ -214,13 +214,6 @@ static const struct ndm_target_type *find_type(struct yaml *y, const struct yaml
 	return NULL;
 }
 
-static bool needs_arguments(const struct ndm_target_type *type)
-{
-	const struct ndm_arg *first = type->args;
-
-	return first && first->name && !(first->flags & NDM_ARG_OPTIONAL) && !first->dflt;
-}
-
 static void check_start(struct reader *r, const struct yaml_node *at, uint64_t start)
 {
 	uint64_t end = r->volume->end;
@@ -270,7 +263,7 @@ static void raw_args(struct reader *r, const struct ndm_target_type *type, const
 	}
 }
 
-/* TYPE: {length: ..., arguments by name}; or TYPE: LENGTH where nothing else is needed */
+/* TYPE: {length: ..., arguments by name} */
 static void read_target(struct reader *r, const struct yaml_node *key, const struct yaml_node *value)
 {
 	const struct ndm_target_type *type = find_type(r->yaml, key, key->text);
@@ -281,11 +274,6 @@ static void read_target(struct reader *r, const struct yaml_node *key, const str
 
 	if (!type)
 		return;
-	if (value->kind == YAML_SCALAR && !yaml_is_null(value) && !needs_arguments(type)) {
-		if (!yaml_size(r->yaml, value, type->name, NDM_SECTOR_BYTES, &length))
-			add_line(r, value, length, type->name, "");
-		return;
-	}
 	if (!yaml_want_map(r->yaml, value, type->name))
 		return;
 	read_length(r, type, value, &length);

@@ -12,6 +12,9 @@ shell_tests =
 # ---- programs
 
 # core_tests += tests/unit/bio
+core_tests += tests/unit/test-table-text
+core_tests += tests/unit/test-yaml
+tests_unit_test_yaml_SOURCES = tests/unit/test-yaml.c tests/unit/box.c tests/unit/box.h
 
 # ---- shell
 
@@ -39,7 +42,7 @@ AM_TESTS_ENVIRONMENT = \
 	export top_builddir top_srcdir CC NDM_SANITIZERS;
 
 EXTRA_DIST += $(shell_tests) tests/interop tests/conformance tests/conformance.sh \
-	tests/conformance-update tests/conformance-passed.txt tests/CONFORMANCE.md
+	tests/conformance-update tests/conformance-passed.txt tests/CONFORMANCE.md tests/data
 
 # Parts with a list of their own
 include tests/sim/local.mk
