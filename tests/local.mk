@@ -12,6 +12,11 @@ shell_tests =
 # ---- programs
 
 # core_tests += tests/unit/bio
+core_tests += tests/unit/test-os-file
+core_tests += tests/unit/test-os-mem
+core_tests += tests/unit/test-os-world
+core_tests += tests/unit/test-lead
+noinst_HEADERS += tests/unit/os-harness.h
 core_tests += tests/unit/test-table-text
 core_tests += tests/unit/test-yaml
 tests_unit_test_yaml_SOURCES = tests/unit/test-yaml.c tests/unit/box.c tests/unit/box.h

@@ -232,17 +232,20 @@ static struct os_mem *mem_new(struct os_world *world, uint64_t bytes, const char
 	m->users = 1;
 	m->bytes = bytes;
 	m->serial = atomic_fetch_add(&world->serial, 1) + 1;
-	m->written = ndm_calloc((chunks + 63) / 64, sizeof *m->written);
 	if (name)
 		m->name = ndm_strdup(name);
-	if (!m->written || (name && !m->name))
+	if (name && !m->name)
 		goto fail;
+	/* first: what no address space can hold has no bits either */
 	m->base = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
 		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (m->base == MAP_FAILED) {
 		m->base = NULL;
 		goto fail;
 	}
+	m->written = ndm_calloc((chunks + 63) / 64, sizeof *m->written);
+	if (!m->written)
+		goto fail;
 	madvise(m->base, bytes, MADV_DONTDUMP);	/* a core file is about us, not about the data */
 	return m;
 fail:

@@ -56,7 +56,7 @@ static void do_refused(struct rig *rig, void *arg)
 		assert_true(open_error(rig, wrong[i], NDM_OPEN_READ, said, sizeof said) < 0);
 		assert_int_not_equal(strlen(said), 0);
 	}
-	/* not even the bits for so much can be had: an answer, not a crash */
+	/* more than any address space: an answer, not a crash */
 	assert_int_equal(open_error(rig, "mem:1000000T", NDM_OPEN_READ, said, sizeof said), -ENOMEM);
 }
 
