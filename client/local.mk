@@ -1,12 +1,25 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # client/ndm is one program of many names; client/ndmsetup is a link to it.
 
-# client_ndm_SOURCES = client/ndm.c
-# client_ndm_LDADD =
-# bin_PROGRAMS += client/ndm
-# ALL_LOCAL += client/ndmsetup
-# INSTALL_EXEC_HOOKS += client-install-links
-# UNINSTALL_HOOKS += client-uninstall-links
+client_ndm_SOURCES = \
+	client/client.h client/ndm.c client/control.c client/json.c client/list.c \
+	client/mangle.c client/report.h client/report.c client/report-help.c \
+	client/report-output.c client/report-select.c client/table-text.c client/task.h \
+	client/task.c client/task-run.c client/text.c client/units.c \
+	client/dmsetup/dmsetup.h client/dmsetup/commands.c client/dmsetup/common.c \
+	client/dmsetup/create.c client/dmsetup/fields.c client/dmsetup/info.c \
+	client/dmsetup/lifecycle.c client/dmsetup/main.c client/dmsetup/misc.c \
+	client/dmsetup/options.c client/dmsetup/stats.h client/dmsetup/stats.c \
+	client/dmsetup/stats-commands.c client/dmsetup/stats-fields.c \
+	client/dmsetup/stats-group.c client/dmsetup/stats-histogram.c \
+	client/dmsetup/stats-report.c client/dmsetup/status.c client/dmsetup/tree.c \
+	client/dmsetup/tree-print.c client/dmsetup/udev.c client/dmsetup/usage.c
+client_ndm_CPPFLAGS = $(AM_CPPFLAGS)
+client_ndm_LDADD = -lm
+bin_PROGRAMS += client/ndm
+ALL_LOCAL += client/ndmsetup
+INSTALL_EXEC_HOOKS += client-install-links
+UNINSTALL_HOOKS += client-uninstall-links
 
 client/ndmsetup: client/ndm
 	$(AM_V_GEN)rm -f $@ && $(LN_S) ndm $@

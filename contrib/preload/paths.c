@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -193,7 +194,7 @@ static char *proc_file(const char *path, const char *after, const char *ours)
 {
 	char *text = NULL, *line = NULL;
 	size_t text_bytes = 0, line_bytes = 0;
-	int done = 0, fd = (int)syscall(257 /* openat */, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
+	int done = 0, fd = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
 	FILE *in = fd < 0 ? NULL : fdopen(fd, "r"), *out = open_memstream(&text, &text_bytes);
 
 	if (!out) {

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * ndm.c - one program of many names.  Called as dmsetup, ndmsetup, dmstats or devmap_name it
+ * is that program; called as ndm, its first word says what it is.
+ */
+#include "client.h"
+
+#include <getopt.h>
+#include <locale.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct word {
+	const char *name;
+	program_main *run;
+	const char *help;	/* NULL: not a word, only a name */
+};
+
+static const struct word words[] = {
+	{ "ndmsetup", dmsetup_main, NULL },
+	{ "dmsetup", dmsetup_main, "COMMAND...            dmsetup's command line" },
+	{ "dmstats", dmsetup_main, "COMMAND...            dmstats' command line" },
+	{ "devmap_name", dmsetup_main, "MAJOR MINOR           the name of a device" },
+};
+
+static const struct word *find_word(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (!strcmp(words[i].name, name))
+			return &words[i];
+	return NULL;
+}
+
+static void print_help(FILE *out)
+{
+	size_t i;
+
+	fprintf(out, "Usage: ndm [--control SOCKET] WORD ...\n\n");
+	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (words[i].help)
+			fprintf(out, "  %-12s %s\n", words[i].name, words[i].help);
+}
+
+static bool is_program(const struct word *word)
+{
+	return word && word->run == dmsetup_main;
+}
+
+/* `ndm [--control SOCKET] WORD ...` */
+static int run_word(struct client *client, int argc, char **argv)
+{
+	const struct word *word;
+
+	argc--;
+	argv++;
+	while (argc) {
+		if (!strncmp(argv[0], "--control=", 10)) {
+			free(client->control);
+			client->control = strdup(argv[0] + 10);
+		} else if (!strcmp(argv[0], "--control") && argc > 1) {
+			free(client->control);
+			client->control = strdup(argv[1]);
+			argc--;
+			argv++;
+		} else {
+			break;
+		}
+		argc--;
+		argv++;
+	}
+	if (!argc || !client->control) {
+		print_help(stderr);
+		return 1;
+	}
+	if (!strcmp(argv[0], "help") || !strcmp(argv[0], "--help") || !strcmp(argv[0], "-h")) {
+		print_help(stdout);
+		return 0;
+	}
+	word = find_word(argv[0]);
+	if (!word || !word->help) {
+		say("ndm: no word '%s'; 'ndm help' lists them.", argv[0]);
+		return 1;
+	}
+	client->program = argv[0];
+	return word->run(client, argc, argv);
+}
+
+int main(int argc, char **argv)
+{
+	const char *base = argc ? strrchr(argv[0], '/') : NULL;
+	const struct word *word;
+	struct client client;
+	int status = 1;
+
+	setlocale(LC_ALL, "");
+	if (!argc)
+		return 1;
+	base = base ? base + 1 : argv[0];
+	if (!strncmp(base, "lt-", 3))
+		base += 3;			/* not yet installed, under libtool */
+	if (client_init(&client, base))
+		return 1;
+	word = find_word(base);
+	if (is_program(word))
+		status = word->run(&client, argc, argv);
+	else
+		status = run_word(&client, argc, argv);
+	if (fflush(stdout) || ferror(stdout))
+		status = status ? status : 1;
+	client_exit(&client);
+	return status;
+}
