@@ -111,7 +111,7 @@ static int boundary_check(struct ndm_table *t, struct ndm_str *why)
 	uint64_t block = t->limits.logical_block_bytes >> NDM_SECTOR_SHIFT;
 	uint64_t begun = 0;			/* sectors of a block that the line before left open */
 	uint64_t remaining = 0;			/* and how many are missing to fill it */
-	bool discard, zeroes, fast;
+	bool discard = true, zeroes = true, fast = true;
 	struct ndm_limits l;
 	unsigned i;
 
@@ -136,7 +136,7 @@ static int boundary_check(struct ndm_table *t, struct ndm_str *why)
 
 int table_check_areas(struct ndm_table *t, struct ndm_str *why)
 {
-	bool discard, zeroes, fast;
+	bool discard = true, zeroes = true, fast = true;
 	struct ndm_limits l;
 	struct ndm_dev *d;
 	unsigned i;

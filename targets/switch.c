@@ -27,6 +27,7 @@
 
 #include <ndm-target.h>
 
+#define SLOTS_MAX (1ull << 30)		/* 8 GiB, of which only what was changed takes memory */
 #define PATHS_MAX 262143u		/* the kernel's limit is what one of its allocations holds */
 
 struct switch_path {
@@ -78,7 +79,8 @@ static int region_table_new(struct ndm_target *ti)
 	s->slot_entries = 64 / s->entry_bits;
 	s->nregions = ti->nr / s->region_size + (ti->nr % s->region_size != 0);
 	nslots = s->nregions / s->slot_entries + 1;
-	s->slots = ndm_calloc(nslots, sizeof *s->slots);
+	if (nslots <= SLOTS_MAX)
+		s->slots = ndm_calloc(nslots, sizeof *s->slots);
 	if (!s->slots)
 		return ndm_error(ti, -ENOMEM, "Cannot allocate region table: %" PRIu64 " regions",
 				 s->nregions);

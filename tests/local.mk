@@ -21,6 +21,23 @@ core_tests += tests/unit/test-table-text
 core_tests += tests/unit/test-yaml
 tests_unit_test_yaml_SOURCES = tests/unit/test-yaml.c tests/unit/box.c tests/unit/box.h
 
+# targets: each in a box of its own (tests/unit/box.h)
+core_tests += tests/unit/test-args
+core_tests += tests/unit/test-linear
+tests_unit_test_linear_SOURCES = tests/unit/test-linear.c tests/unit/box.c tests/unit/box.h
+core_tests += tests/unit/test-striped
+tests_unit_test_striped_SOURCES = tests/unit/test-striped.c tests/unit/box.c tests/unit/box.h
+core_tests += tests/unit/test-delay
+tests_unit_test_delay_SOURCES = tests/unit/test-delay.c tests/unit/box.c tests/unit/box.h
+core_tests += tests/unit/test-flakey
+tests_unit_test_flakey_SOURCES = tests/unit/test-flakey.c tests/unit/box.c tests/unit/box.h
+core_tests += tests/unit/test-dust
+tests_unit_test_dust_SOURCES = tests/unit/test-dust.c tests/unit/box.c tests/unit/box.h
+core_tests += tests/unit/test-ebs
+tests_unit_test_ebs_SOURCES = tests/unit/test-ebs.c tests/unit/box.c tests/unit/box.h
+core_tests += tests/unit/test-switch
+tests_unit_test_switch_SOURCES = tests/unit/test-switch.c tests/unit/box.c tests/unit/box.h
+
 # ---- shell
 
 shell_tests += tests/arch.sh
