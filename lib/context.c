@@ -251,7 +251,8 @@ int ndm_device_pin(struct ndm_device *dev, unsigned loop)
 {
 	if (loop >= dev->ctx->nloops)
 		return -EINVAL;
-	if (dev->info.live_targets || dev->info.inactive_targets)
+	if (dev->homed || dev->visitors || dev->lifecycle.owner || dev->info.live_targets ||
+	    dev->info.inactive_targets)
 		return dev->loop == dev->ctx->loops[loop] ? 0 : -EBUSY;
 	device_move(dev, dev->ctx->loops[loop]);
 	dev->homed = true;

@@ -178,6 +178,7 @@ struct ndm_device {
 	bool had_table;				/* the first load checks limits, later ones the resume */
 	bool request_based;			/* settled by the first load */
 	bool homed;				/* first loop: its home is settled */
+	unsigned visitors;			/* first loop: tasks at its home without the lock */
 	bool track_writes;			/* align.c: an unaligned write has been seen */
 	uint64_t untracked_writes;
 	struct ndm_waitq untracked_idle;
@@ -195,6 +196,8 @@ void device_release_deferred(struct ndm_device *, int error);	/* 0: submit again
 void device_free(struct ndm_device *);
 void device_move(struct ndm_device *, struct ndm_loop *);
 void context_unlink(struct ndm_device *);
+void device_visit(struct ndm_device *) ndm_waits;	/* first loop -> home; it will not move */
+void device_leave(struct ndm_device *) ndm_waits;
 void device_event(struct ndm_device *);
 
 struct ndm_context {

@@ -42,6 +42,21 @@ static void come_back(struct ndm_device *dev)
 	ndm_task_hop(dev->loop, first_loop(dev));
 }
 
+/* looking only: no lock, but the device stays where it is meanwhile */
+void device_visit(struct ndm_device *dev)
+{
+	ndm_device_hold(dev);
+	dev->visitors++;
+	go_home(dev);
+}
+
+void device_leave(struct ndm_device *dev)
+{
+	come_back(dev);
+	dev->visitors--;
+	ndm_device_put(dev);
+}
+
 static void lifecycle_leave(struct ndm_device *dev)
 {
 	ndm_unlock(&dev->lifecycle);
@@ -276,6 +291,10 @@ static void choose_home(struct ndm_device *dev, const struct ndm_table_line *lin
 
 	if (dev->homed || ctx->nloops == 1)
 		return;
+	if (dev->visitors) {			/* somebody is there now: then it stays */
+		dev->homed = true;
+		return;
+	}
 	for (i = 0; i < n; i++) {
 		text = ndm_strdup(lines[i].args ? lines[i].args : "");
 		if (!text || split_words(text, &argc, &argv)) {
@@ -487,15 +506,13 @@ int ndm_device_status(struct ndm_device *dev, enum ndm_status kind, unsigned fla
 
 	*out = NULL;
 	*n = 0;
-	ndm_device_hold(dev);
-	go_home(dev);
+	device_visit(dev);
 	t = inactive ? dev->inactive : dev->live;
 	if (read_only)
 		*read_only = t && t->read_only;
 	if (t)
 		err = status_home(dev, kind, flags, t, out, n);
-	come_back(dev);
-	ndm_device_put(dev);
+	device_leave(dev);
 	return err;
 }
 
@@ -551,12 +568,10 @@ int ndm_device_deps(struct ndm_device *dev, bool inactive, uint32_t (**out)[2], 
 
 	*out = NULL;
 	*n = 0;
-	ndm_device_hold(dev);
-	go_home(dev);
+	device_visit(dev);
 	t = inactive ? dev->inactive : dev->live;
 	if (t)
 		err = deps_home(t, out, n);
-	come_back(dev);
-	ndm_device_put(dev);
+	device_leave(dev);
 	return err;
 }

@@ -53,7 +53,6 @@ static int message_home(struct ndm_device *dev, uint64_t sector, unsigned argc, 
 int ndm_device_message(struct ndm_device *dev, uint64_t sector, const char *text,
 		       struct ndm_str *reply, struct ndm_str *why)
 {
-	struct ndm_loop *first = dev->ctx->loops[0];
 	char *copy = ndm_strdup(text), **argv = NULL;
 	unsigned argc;
 	int err = copy ? split_words(copy, &argc, &argv) : -ENOMEM;
@@ -71,9 +70,9 @@ int ndm_device_message(struct ndm_device *dev, uint64_t sector, const char *text
 		if (err < 0)
 			ndm_printf(why, "'%s' is no message that the core takes", text);
 	} else {
-		ndm_task_hop(first, dev->loop);
+		device_visit(dev);
 		err = message_home(dev, sector, argc, argv, reply, why);
-		ndm_task_hop(dev->loop, first);
+		device_leave(dev);
 	}
 	ndm_device_put(dev);
 out:

@@ -60,6 +60,7 @@ int opener_for_table(struct ndm_device *lower, struct ndm_device *user, unsigned
 	o->mode = mode;
 	o->table = true;
 	o->refs = 1;
+	lower->homed = true;			/* what stands on it counts on its loop */
 	opener_link(o);
 	*out = o;
 	return 0;

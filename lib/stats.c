@@ -498,11 +498,10 @@ static int message_home(struct ndm_device *dev, const char *verb, struct ndm_arg
 int stats_message(struct ndm_device *dev, unsigned argc, char **argv, struct ndm_str *reply)
 {
 	struct ndm_args as = { .argc = argc - 1, .argv = argv + 1 };
-	struct ndm_loop *first = dev->ctx->loops[0];
 	int err;
 
-	ndm_task_hop(first, dev->loop);
+	device_visit(dev);
 	err = message_home(dev, argv[0], &as, reply);
-	ndm_task_hop(dev->loop, first);
+	device_leave(dev);
 	return err;
 }
