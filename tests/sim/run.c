@@ -97,6 +97,8 @@ static int seed_run(const struct sim_script *script, const struct sim_options *o
 	       (unsigned long long)opt->seed);
 	if (opt->fail_alloc)
 		printf(" --fail-alloc %u", opt->fail_alloc);
+	if (opt->loops)
+		printf(" --loops %u", opt->loops);
 	printf("%s%s\n", opt->torn ? " --torn" : "", opt->lying ? " --lying" : "");
 	return 1;
 }

@@ -240,14 +240,21 @@ static bool boundary(struct sim *s)
 
 /* ---- one world ---- */
 
-static void stuck(struct sim *s)
+static void stuck(struct sim *s, const char *how)
 {
 	if (s->script->flags & SIM_BROKEN && !s->opt.trace)
 		trial_failed(s);
-	printf("%s: event %llu: deadlock: nothing is ready, no timer runs, tasks wait:\n",
-	       s->script->name, (unsigned long long)s->event);
+	printf("%s: event %llu: %s; tasks:\n", s->script->name, (unsigned long long)s->event, how);
 	world_print_tasks(s->world, stdout);
 	trial_failed(s);
+}
+
+static void one_event(struct sim *s)
+{
+	if (!world_step(s->world) && !s->main_done)
+		stuck(s, "deadlock: nothing is ready, no timer runs");
+	if (++s->event > SIM_EVENTS_MAX)
+		stuck(s, "livelock: events without end");
 }
 
 static void world_up(struct sim *s)
@@ -298,14 +305,11 @@ static enum trial_end world_run(struct sim *s, void (*fn)(void *))
 	while (!s->main_done) {
 		if (boundary(s))
 			return TRIAL_CUT;
-		if (!world_step(s->world) && !s->main_done)
-			stuck(s);
-		if (++s->event > SIM_EVENTS_MAX)
-			sim_fail(s, "livelock: %u events and no end", SIM_EVENTS_MAX);
+		one_event(s);
 	}
 	while (world_step(s->world))
 		if (++s->event > SIM_EVENTS_MAX)
-			sim_fail(s, "livelock after the end of the script");
+			stuck(s, "livelock after the end of the script");
 	return TRIAL_DONE;
 }
 
