@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <syslog.h>
 #include <unistd.h>
 
 #include "log.h"
@@ -31,6 +32,7 @@ static bool stderr_is_journal(void)
 
 void log_init(struct log *log, bool verbose)
 {
+	log->syslog = false;
 	log->level = verbose ? NDM_LOG_DEBUG : NDM_LOG_INFO;
 	log->journal = stderr_is_journal();
 }
@@ -43,6 +45,10 @@ static void log_write(const struct log *log, enum ndm_level level, const char *t
 
 	if (level > log->level)
 		return;
+	if (log->syslog) {
+		syslog(priority[level] - '0', "%s", text);
+		return;
+	}
 	if (log->journal)
 		n = snprintf(line, sizeof line, "<%c>%s\n", priority[level], text);
 	else

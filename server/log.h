@@ -10,6 +10,7 @@
 struct log {
 	enum ndm_level level;		/* the least urgent one that is written */
 	bool journal;			/* "<4>" in front instead of "ndmd: " */
+	bool syslog;			/* a daemon has no stderr */
 };
 
 void log_init(struct log *, bool verbose);

@@ -49,10 +49,10 @@ struct ndmd {
 	unsigned nworkers;
 	struct listener *listeners;
 	struct export_rule *rules;		/* what the YAML file says of exports */
-	char *config_text;			/* names in rules point nowhere else */
+	struct ndm_config *config;		/* as the process was started with */
+	struct ndm_mutex apply_lock;
 	struct control *control;
 	struct control_host control_host;
-	struct ndm_watch watch;
 	struct tls *tls;
 	enum tls_mode tls_mode;
 	struct metrics *metrics;
@@ -62,27 +62,29 @@ struct ndmd {
 	struct event *signals[4];
 	struct event *stop_timer;		/* how long clients have to take their replies */
 	struct event *watchdog;
-	struct ndm_timer settle;
-	bool listening;				/* ready: clients are let in */
-	bool started_control;
-	bool stopping, applying, apply_again;
-	unsigned stop_phase;
+	bool ready;				/* clients have been let in */
+	bool stopping, removing, applying, apply_again;
 	int status;				/* of exit */
+	struct ndm_str boot_why;
+	int boot_err;
 	pid_t run_pid;				/* --run */
 	char *run_folder;			/* the socket made for it */
+	char *run_control;			/* and its control socket */
 	int ready_fd;				/* --daemon: the parent waits here */
-	struct ndm_msg stop_msg;
+	struct ndm_msg msg;			/* of tasks to the process: not on a task's stack */
 };
 
 /* ndmd.c */
 int ndmd_main(struct options *);
 void ndmd_stop(struct ndmd *, int status);
-void ndmd_conn_gone(struct ndmd *);		/* any thread */
+void ndmd_conn_gone(struct ndmd *);
 void ndmd_apply(struct ndmd *);			/* the YAML file again */
 
 /* volumes.c */
 int volumes_create(struct ndmd *, const char *line, struct ndm_str *why) ndm_waits;
 int volumes_read(const char *path, struct ndm_config **, struct ndm_str *why);
+int volumes_bring(struct ndmd *, struct ndm_config *, bool dry, struct ndm_str *plan,
+		  struct ndm_str *why) ndm_waits;
 int volumes_apply(struct ndmd *, const char *yaml, size_t bytes, bool dry, struct ndm_str *plan,
 		  struct ndm_str *why) ndm_waits;
 void volumes_remove_all(struct ndmd *) ndm_waits;

@@ -38,7 +38,7 @@ struct worker {
 	bool stop;			/* this thread only */
 	bool draining;
 	bool trimming;			/* the trim timer is set */
-	struct ndm_msg msg;		/* of the process: drain, kill, stop */
+	struct ndm_msg drain_msg, kill_msg, stop_msg;	/* of the process */
 	struct pool pool;
 	size_t bytes, bytes_max;	/* of data in flight, of all connections */
 	struct conn *conns, *dirty, *finished;

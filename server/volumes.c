@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * volumes.c - devices that the server itself makes: from --create and from the YAML file; and
+ * their end.  All of it runs in tasks of the first loop.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "ndmd.h"
+
+#define CONFIG_BYTES_MAX (16u << 20)
+
+/* ---- --create ---- */
+
+/* Does a table line begin here: "START LENGTH TYPE"? */
+static bool line_begins(const char *p)
+{
+	unsigned i;
+
+	for (i = 0; i < 2; i++) {
+		p += strspn(p, " \t");
+		if (!isdigit((unsigned char)*p))
+			return false;
+		p += strspn(p, "0123456789");
+		if (*p != ' ' && *p != '\t')
+			return false;
+	}
+	p += strspn(p, " \t");
+	return isalpha((unsigned char)*p);
+}
+
+/* Commas separate lines, too, where the next line begins behind one: arguments may have them. */
+static void commas_to_newlines(char *p)
+{
+	for (; *p; p++)
+		if (*p == ',' && line_begins(p + 1))
+			*p = '\n';
+}
+
+static int split_create(const char *text, char **name, char **table, struct ndm_str *why)
+{
+	const char *colon = strstr(text, ": "), *end;
+
+	if (!colon)
+		colon = strchr(text, ':');
+	text += strspn(text, " \t\n");
+	end = colon;
+	while (end && end > text && isspace((unsigned char)end[-1]))
+		end--;
+	if (!colon || end <= text) {
+		ndm_printf(why, "--create wants 'NAME: TABLE', not '%s'", text);
+		return -EINVAL;
+	}
+	*name = strndup(text, (size_t)(end - text));
+	*table = strdup(colon + 1);
+	if (!*name || !*table)
+		return -ENOMEM;
+	commas_to_newlines(*table);
+	return 0;
+}
+
+static int bring_up(struct ndmd *d, const char *name, const struct ndm_table_line *lines, unsigned n,
+		    struct ndm_str *why)
+{
+	struct ndm_device *dev;
+	int err;
+
+	err = ndm_device_create(d->context, name, NULL, -1, &dev);
+	if (err) {
+		ndm_printf(why, "%s: %s", name, err == -EBUSY ? "the name is taken" : strerror(-err));
+		return err;
+	}
+	ndm_device_hold(dev);
+	err = ndm_device_load(dev, lines, n, d->opt.read_only, why);
+	if (!err)
+		err = ndm_device_resume(dev, 0, why);
+	if (err) {
+		if (!why->len)
+			ndm_printf(why, "%s", strerror(-err));
+		ndm_device_remove(dev, false, NULL);
+	}
+	ndm_device_put(dev);
+	return err;
+}
+
+int volumes_create(struct ndmd *d, const char *text, struct ndm_str *why)
+{
+	struct ndm_table_line *lines = NULL;
+	char *name = NULL, *table = NULL;
+	struct ndm_str reason = { 0 };
+	unsigned n;
+	int err;
+
+	err = split_create(text, &name, &table, why);
+	if (!err)
+		err = ndm_table_parse(table, &lines, &n, &reason);
+	if (!err && !n) {
+		ndm_printf(&reason, "the table has no lines");
+		err = -EINVAL;
+	}
+	if (!err)
+		err = bring_up(d, name, lines, n, &reason);
+	if (err && reason.len)
+		ndm_printf(why, "%s: %s", name, reason.text);
+	ndm_str_free(&reason);
+	ndm_free(lines);
+	free(table);
+	free(name);
+	return err;
+}
+
+/* ---- YAML ---- */
+
+static int read_file(const char *path, char **text, size_t *bytes)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC), err = 0;
+	size_t have = 0, cap = 0;
+	char *p = NULL, *grown;
+	ssize_t n = 1;
+
+	if (fd < 0)
+		return -errno;
+	while (n > 0 && !err) {
+		if (have == cap) {
+			cap = cap ? 2 * cap : 65536;
+			grown = cap > CONFIG_BYTES_MAX ? NULL : realloc(p, cap);
+			if (!grown) {
+				err = cap > CONFIG_BYTES_MAX ? -EFBIG : -ENOMEM;
+				break;
+			}
+			p = grown;
+		}
+		n = read(fd, p + have, cap - have);
+		if (n < 0)
+			err = -errno;
+		else
+			have += (size_t)n;
+	}
+	close(fd);
+	if (err) {
+		free(p);
+		return err;
+	}
+	*text = p;
+	*bytes = have;
+	return 0;
+}
+
+int volumes_read(const char *path, struct ndm_config **config, struct ndm_str *why)
+{
+	char *text = NULL;
+	size_t bytes = 0;
+	int err;
+
+	err = read_file(path, &text, &bytes);
+	if (err)
+		ndm_printf(why, "%s: %s", path, strerror(-err));
+	else
+		err = ndm_config_parse(path, text, bytes, config, why);
+	free(text);
+	return err;
+}
+
+int volumes_bring(struct ndmd *d, struct ndm_config *config, bool dry, struct ndm_str *plan,
+		  struct ndm_str *why)
+{
+	unsigned i;
+	int err;
+
+	for (i = 0; d->opt.read_only && i < config->nvolumes; i++)
+		config->volumes[i].read_only = true;
+	if (dry)
+		return ndm_config_plan(d->context, config, plan);
+	exports_set_rules(d, config);		/* first: a new export appears under its name */
+	err = ndm_config_apply(d->context, config, plan, why);
+	return err;
+}
+
+int volumes_apply(struct ndmd *d, const char *yaml, size_t bytes, bool dry, struct ndm_str *plan,
+		  struct ndm_str *why)
+{
+	struct ndm_config *config = NULL;
+	int err;
+
+	if (yaml) {
+		err = ndm_config_parse("(request)", yaml, bytes, &config, why);
+	} else if (d->opt.config) {
+		err = volumes_read(d->opt.config, &config, why);
+	} else {
+		ndm_printf(why, "ndmd was started without a file of volumes");
+		return -ENOENT;
+	}
+	if (err)
+		return err;
+	ndm_lock(&d->apply_lock);
+	err = volumes_bring(d, config, dry, plan, why);
+	ndm_unlock(&d->apply_lock);
+	ndm_config_free(config);
+	return err;
+}
+
+void volumes_explain(const struct ndm_config *config, struct ndm_str *out)
+{
+	unsigned i, j;
+
+	for (i = 0; i < config->nvolumes; i++) {
+		const struct ndm_volume *v = &config->volumes[i];
+
+		for (j = 0; j < v->nlines; j++) {
+			const struct ndm_table_line *l = &v->lines[j];
+
+			ndm_printf(out, "%s: %llu %llu %s%s%s\n", v->name,
+				   (unsigned long long)l->start, (unsigned long long)l->nr, l->type,
+				   l->args && *l->args ? " " : "", l->args ? l->args : "");
+		}
+	}
+}
+
+/* ---- the end ---- */
+
+/* Requests that wait for a resume would wait for ever: the old table takes them. */
+void volumes_wake_suspended(struct ndmd *d)
+{
+	struct ndm_device *dev, *next;
+	struct ndm_device_info info;
+	struct ndm_str why = { 0 };
+
+	for (dev = ndm_device_first(d->context); dev; dev = next) {
+		ndm_device_hold(dev);
+		ndm_device_info(dev, &info);
+		if ((info.flags & NDM_DEVICE_SUSPENDED) && (info.flags & NDM_DEVICE_LIVE) &&
+		    info.open_count) {
+			ndm_device_clear(dev);
+			if (ndm_device_resume(dev, 0, &why))
+				log_line(&d->log, NDM_LOG_ERROR, "%s: cannot resume: %s", info.name,
+					 why.len ? why.text : "no reason given");
+			ndm_str_free(&why);
+		}
+		next = ndm_device_next(dev);
+		ndm_device_put(dev);
+	}
+}
+
+static bool remove_one(struct ndmd *d, struct ndm_device *dev)
+{
+	struct ndm_device_info info;
+	int err = 0;
+
+	ndm_device_hold(dev);
+	ndm_device_info(dev, &info);
+	if (info.open_count) {
+		ndm_device_put(dev);
+		return false;
+	}
+	if ((info.flags & NDM_DEVICE_LIVE) && !(info.flags & NDM_DEVICE_SUSPENDED))
+		err = ndm_device_suspend(dev, 0);	/* everything written is made durable */
+	if (err)
+		log_line(&d->log, NDM_LOG_ERROR, "%s: cannot flush: %s", info.name, strerror(-err));
+	err = ndm_device_remove(dev, false, NULL);
+	if (err && err != -ENXIO)
+		log_line(&d->log, NDM_LOG_ERROR, "%s: cannot remove: %s", info.name, strerror(-err));
+	ndm_device_put(dev);
+	return !err;
+}
+
+/* From the top of each stack down: a device is free once those that use it are gone. */
+void volumes_remove_all(struct ndmd *d)
+{
+	struct ndm_device *dev;
+	bool progress = true;
+
+	while (progress) {
+		progress = false;
+		for (dev = ndm_device_first(d->context); dev; dev = ndm_device_next(dev))
+			if (remove_one(d, dev)) {
+				progress = true;
+				break;		/* the list has changed while we waited */
+			}
+	}
+}
