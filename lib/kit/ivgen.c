@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * ivgen.c - IVs that only depend on the sector's number; tcw's, which is seeded as well.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include <ndm-target.h>
+
+#include "lib/kit/ivgen.h"
+
+int ivgen_mode_parse(const char *name, enum ivgen_mode *mode)
+{
+	static const struct { const char *name; enum ivgen_mode mode; } modes[] = {
+		{ "plain", IV_PLAIN }, { "plain64", IV_PLAIN64 }, { "plain64be", IV_PLAIN64BE },
+		{ "essiv", IV_ESSIV }, { "benbi", IV_BENBI }, { "null", IV_NULL },
+		{ "eboiv", IV_EBOIV }, { "elephant", IV_ELEPHANT }, { "lmk", IV_LMK },
+		{ "tcw", IV_TCW }, { "random", IV_RANDOM },
+	};
+	unsigned i;
+
+	for (i = 0; i < sizeof modes / sizeof *modes; i++)
+		if (!strcmp(modes[i].name, name)) {
+			*mode = modes[i].mode;
+			return 0;
+		}
+	return -EINVAL;
+}
+
+static void put_be64(uint8_t *p, uint64_t v)
+{
+	cipher_put64(p, __builtin_bswap64(v));
+}
+
+void ivgen_fill(const struct ivgen *g, uint64_t s, unsigned step, unsigned n, uint8_t *iv)
+{
+	const unsigned bytes = g->iv_bytes;
+
+	memset(iv, 0, (size_t)n * bytes);
+	if (!bytes)
+		return;
+	for (; n; n--, s += step, iv += bytes) {
+		switch (g->mode) {
+		case IV_PLAIN:
+			cipher_put32(iv, s);
+			break;
+		case IV_PLAIN64:
+		case IV_ESSIV:			/* essiv(...) encrypts it */
+			cipher_put64(iv, s);
+			break;
+		case IV_PLAIN64BE:
+			put_be64(iv + bytes - 8, s);
+			break;
+		case IV_BENBI:
+			put_be64(iv + bytes - 8, (s << g->benbi_shift) + 1);
+			break;
+		case IV_EBOIV:
+			cipher_put64(iv, s * g->sector_bytes);
+			break;
+		default:
+			break;
+		}
+	}
+}
+
+void ivgen_offset(const struct ivgen *g, uint64_t s, uint8_t *iv)
+{
+	memset(iv, 0, g->iv_bytes);
+	cipher_put64(iv, s * g->sector_bytes);
+}
+
+/* ---- tcw: TrueCrypt before 4.1 ---- */
+
+void ivgen_tcw(const struct ivgen *g, uint64_t s, uint8_t *iv)
+{
+	uint8_t number[8];
+	unsigned i;
+
+	cipher_put64(number, s);
+	for (i = 0; i < g->iv_bytes; i++)
+		iv[i] = g->seed[i] ^ number[i % 8];
+}
+
+void ivgen_tcw_whiten(const struct ivgen *g, uint64_t s, uint8_t *data)
+{
+	uint8_t mask[TCW_WHITENING_BYTES], number[8];
+	uint64_t word, m;
+	unsigned i;
+
+	cipher_put64(number, s);
+	for (i = 0; i < sizeof mask; i++)
+		mask[i] = g->whitening[i] ^ number[i % 8];
+	for (i = 0; i < sizeof mask; i += 4)
+		cipher_put32(mask + i, ndm_crc32(0, mask + i, 4));
+	for (i = 0; i < 4; i++) {
+		mask[i] ^= mask[12 + i];
+		mask[4 + i] ^= mask[8 + i];
+	}
+	memcpy(&m, mask, 8);
+	for (i = 0; i < g->sector_bytes; i += 8) {
+		memcpy(&word, data + i, 8);
+		word ^= m;
+		memcpy(data + i, &word, 8);
+	}
+	ndm_secret_wipe(mask, sizeof mask);
+}
