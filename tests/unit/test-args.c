@@ -53,7 +53,8 @@ static void numbers_32(void **state)
 
 static void arg_groups(void **state)
 {
-	char *argv[] = { "3", "a", "b", "c", "9", "x", "256" };
+	char word[7][4] = { "3", "a", "b", "c", "9", "x", "256" };
+	char *argv[7] = { word[0], word[1], word[2], word[3], word[4], word[5], word[6] };
 	struct ndm_args as = { 7, argv };
 	struct ndm_str said = { 0 };
 	struct ndm_target ti = { .error = &said };
