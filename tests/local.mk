@@ -16,6 +16,7 @@ core_tests += tests/unit/test-os-file
 core_tests += tests/unit/test-os-mem
 core_tests += tests/unit/test-os-world
 core_tests += tests/unit/test-lead
+core_tests += tests/unit/test-os-nbd
 noinst_HEADERS += tests/unit/os-harness.h
 core_tests += tests/unit/test-table-text
 core_tests += tests/unit/test-yaml
