@@ -12,12 +12,16 @@ fails() {
 	fi
 }
 
-"$run" --all
+# a fork of a sanitized process is a hundred times dearer
+some=
+[ -z "${NDM_SANITIZERS:-}" ] || some="--one-in 25"
+"$run" --all $some
 for what in no-fua no-flush early-ack old-read
 do
 	fails "$run" planted-$what --blind
 done
 fails "$run" linear --lying
 "$run" linear --torn --runs 2
+"$run" control control-race --loops 3 --runs 50
 "$run" linear striped --fail-alloc all --runs 1
-"$run" linear striped --loops 3 --runs 2
+"$run" linear striped $some --loops 3 --runs 2
