@@ -186,7 +186,7 @@ static void job_spawn(struct ndm_msg *msg)
 static struct control_job *job_new(struct control_conn *conn, const struct ndm_ctl_request *head)
 {
 	struct control_job *job = calloc(1, sizeof(*job));
-	uint8_t *body = calloc(1, (size_t)head->length + sizeof(struct dm_ioctl) + 1);
+	uint8_t *body = calloc(1, (size_t)head->length + 1);
 
 	if (!job || !body) {
 		free(job);

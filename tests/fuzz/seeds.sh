@@ -21,6 +21,25 @@ yaml)
 		n=$((n + 1))
 	done
 	;;
+control)
+	# each ioctl on the fuzzer's devices, with an empty buffer, and with room for an answer
+	python3 - <<-'END'
+	import struct
+	def call(command, flags=0, name=b"", payload=b"", room=0, count=0, mode=1):
+	    head = struct.pack("=7I", 4, 0, 0, 0, 312, count, 0) + struct.pack("=IIIQ", flags, 0, 0, 0)
+	    body = head + name.ljust(128, b"\0") + b"\0" * 129 + b"\0" * 7 + payload + b"\0" * room
+	    return struct.pack("=BBH", command, mode, len(body)) + body
+	spec = struct.pack("=QQiI16s", 0, 16, 0, 48, b"zero") + b"\0" * 8 + struct.pack("=QQiI16s", 16, 8, 0, 0, b"linear") + b"/dev/mapper/a 0\0"
+	seeds = [call(c, flags=f, room=r, mode=3) for c in range(18) for f in (0, 2, 0x10, 0x1000, 0x4000) for r in (0, 64, 512)]
+	seeds += [call(3, name=b"new", mode=1), call(9, payload=spec, count=2, mode=3) + call(6, mode=3),
+	          call(14, payload=struct.pack("=Q", 0) + b"@stats_list\0", room=200, mode=3),
+	          call(15, payload=b"1 2 3 0\0", mode=3), call(5, payload=b"c\0", mode=3) + call(2, flags=0x4000, room=500, mode=1),
+	          call(1), call(8, mode=3), call(17, name=b"zero", room=99)]
+	seeds += [struct.pack("=BBH", 0x80 + c, 0, len(t)) + t for c in range(12) for t in (b"", b"a", b"a inactive", b"zero", b"a 512")]
+	for i, s in enumerate(seeds):
+	    open("seed-%03d" % i, "wb").write(s)
+	END
+	;;
 *)
 	[ ! -d "$tests/fuzz/corpus/$name" ] || cp "$tests/fuzz/corpus/$name"/* .
 	;;
