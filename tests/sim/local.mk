@@ -18,6 +18,10 @@ tests_sim_run_CPPFLAGS = $(AM_CPPFLAGS) -DNDM_MOMENTS
 # scripts
 tests_sim_run_SOURCES += tests/sim/script-control.c tests/sim/control-model.c tests/sim/control-model.h
 tests_sim_run_SOURCES += tests/sim/script-control-race.c
+tests_sim_run_SOURCES += tests/sim/script-switch.c
+tests_sim_run_SOURCES += tests/sim/script-ebs.c
+tests_sim_run_SOURCES += tests/sim/script-dust.c
+tests_sim_run_SOURCES += tests/sim/script-delay.c
 tests_sim_run_SOURCES += tests/sim/script-linear.c
 tests_sim_run_SOURCES += tests/sim/script-striped.c
 tests_sim_run_SOURCES += tests/sim/script-planted.c
