@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * switch over paths that lead to the same disk, its regions moved about by messages during
- * I/O; and unstriped, the stripes of a striped device each by itself.  Both hand flushes down,
+ * I/O; switch over two disks; and unstriped, the stripes of a striped device each by itself.  Both hand flushes down,
  * which the kernel's do not: what was flushed has to survive.
  */
 #include "sim.h"
@@ -11,6 +11,7 @@ static void up_switch(struct sim *s)
 	sim_up(s, "p0", SIM_RAW, "0 48 linear sim:a 0");
 	sim_up(s, "p1", SIM_RAW, "0 50 linear sim:a 0");
 	sim_up(s, "m", 0, "0 45 switch 3 4 0 /dev/mapper/p0 2 /dev/mapper/p1 2 sim:a 2");
+	sim_up(s, "apart", 0, "0 30 switch 2 4 0 sim:b 0 sim:c 1");
 }
 
 static void mover(struct sim *s, void *arg)
@@ -32,12 +33,13 @@ static void work_switch(struct sim *s)
 	sim_mix(m, &(struct sim_mix){ .tasks = 4, .ops = 6, .read = 3, .write = 5, .fua = 1,
 				      .flush = 2, .discard = 1, .zeroes = 1 });
 	sim_join(s);
+	sim_mix(sim_dev(s, "apart"), &(struct sim_mix){ .tasks = 2, .ops = 5 });
 }
 
 SIM_SCRIPT(switch) = {
 	.name = "switch",
-	.summary = "three paths to one disk, regions moved during I/O",
-	.disks = { { "a", 64 } },
+	.summary = "three paths to one disk, regions moved during I/O; two paths to two",
+	.disks = { { "a", 64 }, { "b", 32 }, { "c", 32 } },
 	.up = up_switch,
 	.work = work_switch,
 };
