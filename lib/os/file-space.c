@@ -216,7 +216,7 @@ static bool space_refuses(struct file_store *f, struct ndm_bio *bio, int *err)
 
 	*err = 0;
 	if (change && f->base.limits.read_only)
-		*err = -EROFS;
+		*err = -EIO;
 	else if (change && bio->flags & NDM_FUA && f->flush_error)
 		*err = f->flush_error;
 	else if (bio->op == NDM_CACHE && (f->memory || f->direct))

@@ -208,7 +208,7 @@ static void file_write(struct file_store *f, struct ndm_bio *bio)
 	size_t done;
 
 	if (f->base.limits.read_only)
-		ndm_end(bio, -EROFS);
+		ndm_end(bio, -EIO);		/* as the kernel's read-only disk */
 	else if (fua && f->flush_error)
 		ndm_end(bio, f->flush_error);
 	else if (fua || !f->write_inline)

@@ -181,7 +181,7 @@ static void mem_submit(struct ndm_store *s, struct ndm_bio *bio)
 	bool change = bio->op == NDM_WRITE || bio->op == NDM_DISCARD || bio->op == NDM_ZEROES;
 
 	if (change && s->limits.read_only) {
-		ndm_end(bio, -EROFS);
+		ndm_end(bio, -EIO);
 		return;
 	}
 	if (bio->nr) {

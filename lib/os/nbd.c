@@ -236,7 +236,7 @@ static bool bio_refused(struct nbd_store *st, struct ndm_bio *bio, int *err)
 	case NDM_READ:
 		return false;
 	case NDM_WRITE:
-		*err = st->base.limits.read_only ? -EROFS : 0;
+		*err = st->base.limits.read_only ? -EIO : 0;
 		return *err;
 	case NDM_FLUSH:
 		if (st->lost) {
@@ -246,11 +246,11 @@ static bool bio_refused(struct nbd_store *st, struct ndm_bio *bio, int *err)
 		}
 		return *err || !p->flush;
 	case NDM_DISCARD:
-		*err = st->base.limits.read_only ? -EROFS : 0;
+		*err = st->base.limits.read_only ? -EIO : 0;
 		return *err || !p->trim;
 	case NDM_ZEROES:
 		if (st->base.limits.read_only)
-			*err = -EROFS;
+			*err = -EIO;
 		else if (!p->zero || (bio->flags & NDM_FAST && !p->fast_zero))
 			*err = -EOPNOTSUPP;
 		return *err;
