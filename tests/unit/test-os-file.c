@@ -307,8 +307,8 @@ static void do_read_only(struct rig *rig, void *arg)
 	assert_int_equal(ndm_rw(s, NDM_READ, 0, 0, 1, buf), 0);
 	assert_int_equal(ndm_rw(s, NDM_WRITE, 0, 0, 1, buf), -EIO);
 	assert_int_equal(ndm_rw(s, NDM_WRITE, NDM_FUA, 0, 1, buf), -EIO);
-	assert_int_equal(ndm_rw(s, NDM_ZEROES, 0, 0, 1, NULL), -EROFS);
-	assert_int_equal(ndm_rw(s, NDM_DISCARD, 0, 0, 1, NULL), -EROFS);
+	assert_int_equal(ndm_rw(s, NDM_ZEROES, 0, 0, 1, NULL), -EIO);
+	assert_int_equal(ndm_rw(s, NDM_DISCARD, 0, 0, 1, NULL), -EIO);
 	assert_int_equal(ndm_flush(s), 0);
 	store_put(s);
 }
