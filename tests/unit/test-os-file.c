@@ -4,6 +4,8 @@
  * The same tests run again with NDM_NO_URING=1.
  */
 #include <fcntl.h>
+#include <linux/loop.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -113,6 +115,87 @@ static void test_direct_world(void **state)
 	if (can_direct(f.path))
 		run(*state, do_direct_world, &f);
 	unlink(f.path);
+}
+
+/* ---- a block device, where one may be made (root, and a kernel with loop devices) ---- */
+
+struct a_disk { struct a_file file; int control, fd, n; char path[32], spec[48]; };
+
+static bool disk_make(struct a_disk *d)
+{
+	int backing;
+
+	d->control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
+	d->n = d->control < 0 ? -1 : ioctl(d->control, LOOP_CTL_GET_FREE);
+	if (d->n < 0)
+		goto no_control;
+	snprintf(d->path, sizeof d->path, "/dev/loop%d", d->n);
+	d->fd = open(d->path, O_RDWR | O_CLOEXEC);
+	if (d->fd < 0)
+		goto no_control;
+	make_file(&d->file, 1, "", 4 * MIB);
+	backing = open(d->file.path, O_RDWR | O_CLOEXEC);
+	if (ioctl(d->fd, LOOP_SET_FD, backing))
+		goto no_disk;
+	close(backing);
+	return true;
+no_disk:
+	close(backing);
+	close(d->fd);
+	unlink(d->file.path);
+no_control:
+	if (d->control >= 0)
+		close(d->control);
+	return false;
+}
+
+static void disk_remove(struct a_disk *d)
+{
+	ioctl(d->fd, LOOP_CLR_FD, 0);
+	close(d->fd);
+	close(d->control);
+	unlink(d->file.path);
+}
+
+static void do_disk(struct rig *rig, void *arg)
+{
+	struct a_disk *d = arg;
+	struct ndm_store *s = open_store(rig, d->path, NDM_OPEN_READ | NDM_OPEN_WRITE), *again;
+	blkcnt_t full;
+	unsigned char *buf = malloc(MIB);
+
+	assert_int_equal(s->major, 7);
+	assert_int_equal(s->minor, d->n);
+	assert_int_equal(s->nr, 8192);
+	assert_true(s->limits.logical_block_bytes >= 512);
+	assert_false(s->limits.extents);
+	again = open_store(rig, d->spec, NDM_OPEN_READ);
+	assert_true(store_same(s, again));	/* another spelling of the same disk */
+	store_put(again);
+	memset(buf, 0x33, MIB);
+	assert_int_equal(ndm_rw(s, NDM_WRITE, NDM_FUA, 0, 2048, buf), 0);
+	full = blocks_of(&d->file);
+	assert_true(full >= 2048);
+	if (s->limits.max_discard_sectors) {
+		assert_int_equal(ndm_rw(s, NDM_DISCARD, NDM_FUA, 0, 2048, NULL), 0);
+		assert_true(blocks_of(&d->file) <= full - 2048);
+	}
+	free(buf);
+	store_put(s);
+}
+
+static void test_disk(void **state)
+{
+	struct a_disk d;
+
+	if (!disk_make(&d))
+		skip();
+	snprintf(d.spec, sizeof d.spec, "file:%s?direct=0", d.path);
+	run(*state, do_disk, &d);
+	run(*state, do_workout, d.path);
+	snprintf(d.spec, sizeof d.spec, "file:%s?direct=1", d.path);
+	run(*state, do_direct, d.spec);
+	disk_remove(&d);
 }
 
 /* ---- what is not in the page cache comes through the engine ---- */
@@ -416,6 +499,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_workout, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_direct, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_direct_world, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_disk, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_cold, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_space, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_extents, rig_setup, rig_teardown),
