@@ -122,7 +122,7 @@ static void put_one(const struct ndm_arg *a)
 		break;
 	case NDM_ARG_KEYED:
 		put_font('B', a->name);
-		putchar(' ');
+		putchar(a->flags & NDM_ARG_COLON ? ':' : ' ');
 		put_synopsis(a->sub);
 		break;
 	default:

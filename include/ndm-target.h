@@ -76,6 +76,15 @@ struct ndm_data {
 	size_t skip;
 };
 
+/*
+ * Metadata that travels beside the data: `each` bytes for every `sectors` sectors, in order.
+ * Only stores whose limits say so have any; READ fills it, WRITE takes it.
+ */
+struct ndm_tags {
+	uint8_t *bytes;
+	uint16_t each, sectors;
+};
+
 struct ndm_bio {
 	uint8_t op;				/* enum ndm_op */
 	uint8_t copy;				/* which of num_flush/num_discard/num_zeroes copies */
@@ -84,6 +93,7 @@ struct ndm_bio {
 	struct ndm_store *store;		/* who gets it next */
 	uint64_t sector, nr;
 	struct ndm_data data;
+	struct ndm_tags tags;			/* bytes == NULL: none wanted */
 	struct ndm_extents *extents;		/* NDM_EXTENTS: the collector */
 	uint64_t origin;			/* NDM_EXTENTS: this sector in the collector's space */
 	void (*done)(struct ndm_bio *);		/* called once, never waits */
@@ -147,6 +157,7 @@ struct ndm_limits {
 	uint64_t max_discard_sectors;		/* longest DISCARD; 0 = not supported */
 	uint64_t max_zeroes_sectors;		/* longest ZEROES; 0 = not supported */
 	uint32_t discard_granularity_bytes;	/* 0 = none */
+	uint16_t tag_bytes, tag_sectors;	/* keeps metadata: bio->tags; 0 = none */
 	bool read_only;
 	bool fua;				/* honours NDM_FUA itself */
 	bool fast_zeroes;			/* NDM_FAST can be honoured */
@@ -237,6 +248,7 @@ enum {
 	NDM_ARG_OPTIONAL = 1,	/* trailing; left out with all that come after it */
 	NDM_ARG_SECRET = 2,	/* never shown without --showkeys */
 	NDM_ARG_TRIM = 4,	/* FEATURES: nothing at all is printed when there are none */
+	NDM_ARG_COLON = 8,	/* KEYED: one word in a table, name:value:value */
 };
 
 struct ndm_arg {
@@ -432,6 +444,16 @@ void ndm_range_unlock(struct ndm_ranges *, struct ndm_range *);
 void ndm_spawn(struct ndm_loop *, const char *name, void (*fn)(void *), void *arg);
 /* pure CPU work on a worker thread; fn may not touch anything of the loop */
 int ndm_offload(struct ndm_loop *, int (*fn)(void *), void *) ndm_waits;
+/* the same without waiting: done is called on the loop, from where map and end_io may start it */
+struct ndm_work {			/* one piece of CPU work for a worker thread */
+	int (*fn)(void *);
+	void *arg;
+	int result;
+	struct ndm_loop *loop;
+	void (*done)(struct ndm_work *);	/* on the loop, after fn returned */
+	struct ndm_work *next;
+};
+void ndm_work_start(struct ndm_loop *, struct ndm_work *);
 
 /* Synchronous I/O in a task, through plain memory or windows. */
 int ndm_rw(struct ndm_store *, enum ndm_op, unsigned flags, uint64_t sector, uint64_t nr, void *buf) ndm_waits;
@@ -443,6 +465,13 @@ void ndm_group_init(struct ndm_group *, struct ndm_loop *);
 /* sends a clone (made by ndm_clone or ndm_bio_get); the group frees it */
 void ndm_group_add(struct ndm_group *, struct ndm_bio *clone, struct ndm_store *, uint64_t sector);
 int ndm_group_wait(struct ndm_group *) ndm_waits;	/* the first error */
+
+/*
+ * The payload of a key in the keyring of the process ("user", "logon", ...): copies as much as
+ * finds room, returns how many bytes it has, or -errno; -ENOKEY also where there is no keyring.
+ */
+int ndm_key_read(struct ndm_loop *, const char *type, const char *description, void *,
+		 size_t bytes);
 
 /* Timers: callbacks, never wait. */
 struct ndm_timer { uint64_t at_ns; unsigned index; void (*fn)(struct ndm_timer *); struct ndm_loop *loop; };

@@ -34,15 +34,6 @@ struct ndm_log { void (*fn)(void *arg, enum ndm_level, const char *line); void *
 
 /* ---- world: the five vtables behind which the outside is (lib/os, tests/sim) ---- */
 
-struct ndm_work {			/* one piece of CPU work for a worker thread */
-	int (*fn)(void *);
-	void *arg;
-	int result;
-	struct ndm_loop *loop;
-	void (*done)(struct ndm_work *);	/* on the loop, after fn returned */
-	struct ndm_work *next;
-};
-
 struct ndm_world_ops {
 	/* clock, dice */
 	uint64_t (*now)(struct ndm_world *);
@@ -62,6 +53,9 @@ struct ndm_world_ops {
 	void (*offload)(struct ndm_world *, struct ndm_work *);
 	/* end of a batch: bios collected by stores go out (io_uring_submit and the like) */
 	void (*flush_batch)(struct ndm_loop *);
+	/* the payload of a key in the keyring: its bytes, or -errno; NULL: there are no keys */
+	int (*key_read)(struct ndm_world *, const char *type, const char *description, void *,
+			size_t bytes);
 	/* NULL: first come, first served; else which of n ready things runs next */
 	unsigned (*pick)(struct ndm_world *, unsigned n);
 	/* named moments; NULL: none */

@@ -120,6 +120,10 @@ struct ndm_bio *ndm_clone(struct ndm_loop *loop, const struct ndm_bio *from, uin
 	b->nr = nr;
 	b->data = from->data;
 	b->data.skip += skip * NDM_SECTOR_BYTES;
+	if (from->tags.bytes) {
+		b->tags = from->tags;
+		b->tags.bytes += skip / b->tags.sectors * b->tags.each;
+	}
 	b->extents = from->extents;
 	b->origin = from->origin + skip;
 	return b;

@@ -209,6 +209,35 @@ static int explain_keyed(struct ndm_args *words, const struct ndm_arg *a, const 
 	return err;
 }
 
+/* name:value:value, one word */
+static int explain_joined(const char *values, const struct ndm_arg *a, const struct counts *c,
+			  struct ndm_str *out)
+{
+	char *copy = ndm_strdup(values), *argv[8], *word = copy;
+	struct ndm_args words = { .argv = argv };
+	int err = copy ? 0 : -ENOMEM;
+
+	while (word && words.argc < sizeof argv / sizeof *argv) {
+		argv[words.argc++] = word;
+		word = strchr(word, ':');
+		if (word)
+			*word++ = 0;
+	}
+	err = err ? err : explain_keyed(&words, a, c, out);
+	ndm_free(copy);
+	return err;
+}
+
+/* The word as it begins: "name", or "name:" where values hang on it. */
+static bool feature_is(const struct ndm_arg *f, const char *word)
+{
+	size_t n = strlen(f->name);
+
+	if (f->flags & NDM_ARG_COLON)
+		return !strncasecmp(f->name, word, n) && word[n] == ':';
+	return !strcasecmp(f->name, word);
+}
+
 static int explain_features(struct ndm_args *words, const struct ndm_arg *a,
 			    const struct counts *c, struct ndm_str *out)
 {
@@ -225,7 +254,7 @@ static int explain_features(struct ndm_args *words, const struct ndm_arg *a,
 	ndm_args_consume(words, n);
 	ndm_printf(out, "{");
 	while (!err && (word = ndm_args_shift(&own))) {
-		for (f = a->sub; f->name && strcasecmp(f->name, word); f++)
+		for (f = a->sub; f->name && !feature_is(f, word); f++)
 			;
 		if (!f->name)
 			return -EINVAL;
@@ -233,7 +262,9 @@ static int explain_features(struct ndm_args *words, const struct ndm_arg *a,
 		first = false;
 		json_string(out, f->name);
 		ndm_printf(out, ":");
-		if (f->kind == NDM_ARG_KEYED)
+		if (f->flags & NDM_ARG_COLON)
+			err = explain_joined(word + strlen(f->name) + 1, f, c, out);
+		else if (f->kind == NDM_ARG_KEYED)
 			err = explain_keyed(&own, f, c, out);
 		else
 			ndm_printf(out, "true");

@@ -84,6 +84,7 @@ static void hop_submit(struct ndm_store *store, struct ndm_bio *bio)
 	hb->away.sector = bio->sector;
 	hb->away.nr = bio->nr;
 	hb->away.data = bio->data;
+	hb->away.tags = bio->tags;
 	hb->away.extents = bio->op == NDM_EXTENTS ? &hb->extents : NULL;
 	hb->away.origin = bio->sector;
 	hb->away.done = hop_away_done;

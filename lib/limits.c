@@ -55,7 +55,7 @@ static void target_limits(struct ndm_target *ti, struct ndm_limits *l, bool *dis
 void table_stack_limits(struct ndm_table *t)
 {
 	bool discard = true, zeroes = true, fast = true;
-	struct ndm_limits l;
+	struct ndm_limits l = { 0 };
 	unsigned i;
 
 	t->limits = (struct ndm_limits){ .logical_block_bytes = NDM_SECTOR_BYTES,
@@ -63,6 +63,10 @@ void table_stack_limits(struct ndm_table *t)
 	for (i = 0; i < t->n; i++) {
 		target_limits(&t->targets[i], &l, &discard, &zeroes, &fast);
 		limits_stack(&t->limits, &l);
+	}
+	if (t->n == 1) {			/* metadata: only where one target has the whole device */
+		t->limits.tag_bytes = l.tag_bytes;
+		t->limits.tag_sectors = l.tag_sectors;
 	}
 	/* the core splits and falls back by itself: what is supported takes any length */
 	t->limits.max_sectors = 0;

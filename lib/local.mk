@@ -16,6 +16,7 @@ libndm_core_la_SOURCES += lib/extents.c
 libndm_core_la_SOURCES += lib/fiber.c
 libndm_core_la_SOURCES += lib/hop.c
 libndm_core_la_SOURCES += lib/json.c lib/json.h
+libndm_core_la_SOURCES += lib/key.c
 libndm_core_la_SOURCES += lib/lifecycle.c
 libndm_core_la_SOURCES += lib/limits.c
 libndm_core_la_SOURCES += lib/log.c

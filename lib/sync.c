@@ -320,6 +320,12 @@ static void offload_done(struct ndm_work *work)
 	ndm_wake_all(&o->q);
 }
 
+void ndm_work_start(struct ndm_loop *loop, struct ndm_work *work)
+{
+	work->loop = loop;
+	loop->world->ops->offload(loop->world, work);
+}
+
 int ndm_offload(struct ndm_loop *loop, int (*fn)(void *), void *arg)
 {
 	struct offload o = { .work = { .fn = fn, .arg = arg, .loop = loop, .done = offload_done } };

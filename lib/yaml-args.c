@@ -218,6 +218,23 @@ static const struct yaml_node *feature_value(const struct yaml_node *node, const
 	return NULL;
 }
 
+/* name:value:value */
+static void print_joined(struct printer *p, const struct ndm_arg *arg, const struct yaml_node *value,
+			 const char *what)
+{
+	struct ndm_str word = { 0 }, values = { 0 };
+	struct printer inner = { .args = p->args, .out = &values };
+
+	print_keyed(&inner, arg->sub, value, what);
+	for (size_t i = 0; i < values.len; i++)
+		if (values.text[i] == ' ')
+			values.text[i] = ':';
+	ndm_printf(&word, "%s:%s", arg->name, values.len ? values.text : "");
+	put(p, word.text);
+	ndm_str_free(&values);
+	ndm_str_free(&word);
+}
+
 static void print_feature(struct printer *p, const struct ndm_arg *arg, const struct yaml_node *node,
 			  const char *what)
 {
@@ -237,6 +254,10 @@ static void print_feature(struct printer *p, const struct ndm_arg *arg, const st
 	}
 	if (word) {
 		yaml_error(p->args->yaml, value, "%s needs a value", name);
+		return;
+	}
+	if (arg->kind == NDM_ARG_KEYED && arg->flags & NDM_ARG_COLON) {
+		print_joined(p, arg, value, name);
 		return;
 	}
 	if (arg->kind == NDM_ARG_KEYED) {

@@ -13,6 +13,7 @@
 	X(dust) \
 	X(ebs) \
 	X(unstriped) \
-	X(switch)
+	X(switch) \
+	X(crypt)
 
 #endif

@@ -50,6 +50,9 @@ struct os_workers {
 void workers_init(struct os_workers *);
 void workers_fini(struct os_workers *);		/* nothing may be queued */
 void workers_offload(struct ndm_world *, struct ndm_work *);
+
+/* keyring.c */
+int keyring_read(struct ndm_world *, const char *type, const char *description, void *, size_t);
 /* runs done() of what has come back; true when there was any */
 bool workers_collect(struct os_loop *);
 
@@ -71,9 +74,6 @@ static inline struct os_world *os_world(struct ndm_world *w)
 {
 	return (struct os_world *)w;
 }
-
-/* files opened from now on bypass the page cache, where their file system can */
-void ndm_world_os_direct_io(struct ndm_world *, bool on);
 
 uint64_t clock_now(struct ndm_world *);
 uint64_t dice_random(struct ndm_world *);

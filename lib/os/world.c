@@ -241,6 +241,7 @@ static const struct ndm_world_ops os_ops = {
 	.deadline = os_deadline,
 	.poll = os_poll,
 	.offload = workers_offload,
+	.key_read = keyring_read,
 	.flush_batch = os_flush_batch,
 };
 
