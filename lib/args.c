@@ -65,9 +65,6 @@ static int args_refuse(struct ndm_target *ti, const char *message, const char *w
 {
 	if (!word)
 		return ndm_error(ti, -EINVAL, "%s: the number is missing", message);
-	if (max == UINT32_MAX)
-		return ndm_error(ti, -EINVAL, "%s: '%s' is not a number from %u on", message, word,
-				 min);
 	if (min == max)
 		return ndm_error(ti, -EINVAL, "%s: '%s' is not %u", message, word, min);
 	return ndm_error(ti, -EINVAL, "%s: '%s' is not a number from %u to %u", message, word, min,
