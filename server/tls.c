@@ -272,6 +272,9 @@ static int set_policy(struct tls *t, bool certificates, bool psk, struct ndm_str
 		return -EINVAL;
 	}
 	if (psk) {
+		/* an external key goes with SHA-256 only: such a suite has to come first */
+		SSL_CTX_set_ciphersuites(t->ctx, "TLS_AES_128_GCM_SHA256:"
+					 "TLS_CHACHA20_POLY1305_SHA256:TLS_AES_256_GCM_SHA384");
 		SSL_CTX_set_psk_server_callback(t->ctx, psk_for_tls12);
 		SSL_CTX_set_psk_find_session_callback(t->ctx, psk_for_tls13);
 	}
