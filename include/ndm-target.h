@@ -218,6 +218,7 @@ enum ndm_target_features {
 	NDM_TARGET_WILDCARD = 8,	/* may replace an immutable one (error) */
 	NDM_TARGET_FLUSH_BYPASS = 16,	/* one flush per device will do (linear, striped) */
 	NDM_TARGET_OURS = 32,		/* not known to the kernel */
+	NDM_TARGET_FORMATS = 64,	/* ctr may have to write: not built for trial (ndmd --check) */
 };
 
 /*

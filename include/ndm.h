@@ -279,6 +279,8 @@ void ndm_config_free(struct ndm_config *);
 int ndm_config_plan(struct ndm_context *, const struct ndm_config *, struct ndm_str *plan) ndm_waits;
 int ndm_config_apply(struct ndm_context *, const struct ndm_config *, struct ndm_str *plan,
 		     struct ndm_str *why) ndm_waits;
+/* Builds the file's tables for trial, without writing anywhere, and says what would be refused. */
+int ndm_config_check(struct ndm_context *, const struct ndm_config *, struct ndm_str *why) ndm_waits;
 void ndm_config_schema(struct ndm_str *json);		/* JSON Schema of the file, for editors */
 /* a target's descriptor, or all, as JSON; -ENOENT */
 int ndm_describe(const char *type, struct ndm_str *json);

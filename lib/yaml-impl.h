@@ -9,9 +9,10 @@
  *	yaml-volume.c   volumes: keys, tables, references, order of dependency
  *	yaml-server.c   the server block
  *	yaml-plan.c     from what is to what is wanted
+ *	yaml-check.c    would the tables be taken
  *	yaml-schema.c   JSON Schema of all this
  *
- * Nothing here waits but yaml-plan.c.
+ * Nothing here waits but yaml-plan.c and yaml-check.c.
  */
 #ifndef NDM_YAML_IMPL_H
 #define NDM_YAML_IMPL_H

@@ -80,8 +80,12 @@ static int own_apply(struct control_call *call, bool dry)
 	err = ndm_config_parse("request", yaml, call->length, &config, &call->why);
 	if (err)
 		return err;
-	err = dry ? ndm_config_plan(call->ctx, config, &call->text)
-		  : ndm_config_apply(call->ctx, config, &call->text, &call->why);
+	if (!dry)
+		err = ndm_config_apply(call->ctx, config, &call->text, &call->why);
+	else
+		err = ndm_config_plan(call->ctx, config, &call->text);
+	if (!err && dry)
+		err = ndm_config_check(call->ctx, config, &call->why);
 	ndm_config_free(config);
 	return err;
 }

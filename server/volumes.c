@@ -174,8 +174,10 @@ int volumes_bring(struct ndmd *d, struct ndm_config *config, bool dry, struct nd
 
 	for (i = 0; d->opt.read_only && i < config->nvolumes; i++)
 		config->volumes[i].read_only = true;
-	if (dry)
-		return ndm_config_plan(d->context, config, plan);
+	if (dry) {
+		err = ndm_config_plan(d->context, config, plan);
+		return err ? err : ndm_config_check(d->context, config, why);
+	}
 	exports_set_rules(d, config);		/* first: a new export appears under its name */
 	err = ndm_config_apply(d->context, config, plan, why);
 	return err;

@@ -430,6 +430,37 @@ static void what_is_open_stays(struct box *b)
 }
 BOX_DEFINE(what_is_open_stays)
 
+static void check(struct box *b, const char *yaml, const char *why_expected)
+{
+	struct ndm_config *config = parse(yaml);
+	struct ndm_str why = { 0 };
+	int err = ndm_config_check(box_context(b), config, &why);
+
+	assert_string_equal(why.len ? why.text : "", why_expected);
+	assert_int_equal(!err, !*why_expected);
+	ndm_str_free(&why);
+	ndm_config_free(config);
+}
+
+static void tables_are_tried_and_nothing_stays(struct box *b)
+{
+	box_disk(b, "d", 64, 0);
+	box_up(b, "there", "0 16 zero");
+	check(b, TWO, "");
+	check(b, "version: 1\nvolumes:\n  a: {linear: {length: 8, device: 'dev:there', offset: 8}}\n"
+	      "  b: {linear: {length: 16, device: a}}\n  c: {linear: {length: 8, device: '253:0'}}\n"
+	      "  d: {linear: {length: 8, device: 'box:d', offset: 57}}\n  e: {linear: {length: 8, device: d}}\n"
+	      "  f: {table: ['8 linear box:d', '8 zero']}\n  g: {loop: 7, zero: {length: 8}}\n",
+	      "FILE:4:3: volume b: 253:1 too small for target: start=0, len=16, dev_size=8\n"
+	      "FILE:6:3: volume d: box:d too small for target: start=57, len=8, dev_size=64\n"
+	      "FILE:8:3: volume f: line 1 (linear): Invalid argument count\n"
+	      "FILE:9:3: volume g: there is no loop 7: there are 1, from 0 on\n");
+	assert_string_equal(box_log(b), "");
+	assert_null(ndm_device_by_name(box_context(b), "low"));
+	assert_null(ndm_device_next(ndm_device_first(box_context(b))));
+}
+BOX_DEFINE(tables_are_tried_and_nothing_stays)
+
 static void the_schema_names_everything(void **state)
 {
 	static const char *const words[] = { "\"volumes\"", "\"linear\"", "\"striped\"", "\"up_interval\"", "\"tls\"" };
@@ -470,6 +501,7 @@ int main(void)
 		BOX_TEST(a_device_is_adopted),
 		BOX_TEST(a_volume_changes_as_a_whole),
 		BOX_TEST(what_is_open_stays),
+		BOX_TEST(tables_are_tried_and_nothing_stays),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
