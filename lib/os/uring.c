@@ -71,6 +71,26 @@ no_ring:
 	return NULL;
 }
 
+/* One piece of memory needs no vector to be fetched. */
+static void sqe_fill(struct io_uring_sqe *sqe, struct os_req *r)
+{
+	const struct iovec *v = r->iov;
+
+	if (r->op == OS_FDATASYNC) {
+		io_uring_prep_fsync(sqe, r->fd, IORING_FSYNC_DATASYNC);
+		return;
+	}
+	if (r->op == OS_READ && r->iovcnt == 1)
+		io_uring_prep_read(sqe, r->fd, v->iov_base, (unsigned)v->iov_len, r->offset);
+	else if (r->op == OS_READ)
+		io_uring_prep_readv(sqe, r->fd, v, r->iovcnt, r->offset);
+	else if (r->iovcnt == 1)
+		io_uring_prep_write(sqe, r->fd, v->iov_base, (unsigned)v->iov_len, r->offset);
+	else
+		io_uring_prep_writev(sqe, r->fd, v, r->iovcnt, r->offset);
+	sqe->rw_flags = r->rwf;
+}
+
 bool ring_start(struct os_loop *os, struct os_req *r)
 {
 	struct os_ring *ring;
@@ -90,17 +110,7 @@ bool ring_start(struct os_loop *os, struct os_req *r)
 		if (!sqe)
 			return false;		/* the kernel takes no more just now */
 	}
-	switch (r->op) {
-	case OS_READ:
-		io_uring_prep_readv2(sqe, r->fd, r->iov, r->iovcnt, r->offset, r->rwf);
-		break;
-	case OS_WRITE:
-		io_uring_prep_writev2(sqe, r->fd, r->iov, r->iovcnt, r->offset, r->rwf);
-		break;
-	case OS_FDATASYNC:
-		io_uring_prep_fsync(sqe, r->fd, IORING_FSYNC_DATASYNC);
-		break;
-	}
+	sqe_fill(sqe, r);
 	io_uring_sqe_set_data(sqe, r);
 	ring->collected++;
 	ring->in_flight++;

@@ -111,10 +111,13 @@ static void timer_event(struct os_watch *w, uint32_t events)
 	while (read(w->fd, &n, sizeof n) < 0 && errno == EINTR)
 		;
 	os->armed_ns = UINT64_MAX;
-	if (os->deadline_ns > clock_now(os->loop->world) && os->deadline_ns != UINT64_MAX)
+	if (os->deadline_ns > clock_now(os->loop->world) && os->deadline_ns != UINT64_MAX) {
 		timer_arm(os, os->deadline_ns);
-	else
-		os->deadline_ns = UINT64_MAX;	/* due: the loop will say the next one */
+		return;
+	}
+	/* Due.  The loop will name the next deadline, be it this same one again. */
+	os->deadline_ns = UINT64_MAX;
+	os->loop->armed_ns = UINT64_MAX;
 }
 
 /* ---- polling ---- */

@@ -516,6 +516,57 @@ static void test_reconnect_many(void **state)
 	server_kill(&rc.server, SIGTERM);
 }
 
+/* ---- one connection of several dies: its requests end, the others' go on, it comes back ---- */
+
+static void do_one_of_many(struct rig *rig, void *arg)
+{
+	struct ndm_store *s = open_store(rig, arg, NDM_OPEN_READ | NDM_OPEN_WRITE);
+	struct nbd_store *st = (struct nbd_store *)s;
+	struct ups u = { .watch = { .fn = up_or_down } };
+	struct flight *f = calloc(30, sizeof *f);
+	unsigned char buf[512] = { 3 };
+	struct many m;
+	unsigned i, lost = 0;
+
+	os_store_watch(s, &u.watch);
+	ndm_waitq_init(&u.q, rig->loop);
+	while (st->nready < 3)
+		ndm_sleep(rig->loop, SECOND / 1000);
+	assert_int_equal(ndm_rw(s, NDM_WRITE, 0, 0, 1, buf), 0);
+	fly(s, f, 30, &m);
+	for (i = 0; i < 3; i++)			/* the least busy gets the next: ten for each */
+		assert_int_equal(st->conns[i].nin_flight, 10);
+	assert_int_equal(shutdown(nbd_aio_get_fd(st->conns[1].h), SHUT_RDWR), 0);
+	while (m.left)
+		ndm_wait(&m.q);
+	for (i = 0; i < 30; i++) {
+		assert_true(f[i].bio.error == 0 || f[i].bio.error == -ENOTCONN);
+		lost += f[i].bio.error != 0;
+	}
+	assert_int_equal(lost, 10);
+	assert_int_equal(u.down, 0);
+	/* the server is alive, so nothing can be lost */
+	assert_int_equal(ndm_flush(s), 0);
+	while (st->nready < 3)
+		ndm_sleep(rig->loop, SECOND / 100);
+	os_store_unwatch(s, &u.watch);
+	store_put(s);
+	free(f);
+}
+
+static void test_one_of_many(void **state)
+{
+	struct server s;
+	char spec[300];
+
+	if (!have("nbdkit"))
+		skip();
+	NBDKIT(&s, "m", "--filter=delay", "memory", "4M", "delay-read=200ms");
+	snprintf(spec, sizeof spec, "%s#connections=3", s.uri);
+	run(*state, do_one_of_many, spec);
+	server_kill(&s, SIGTERM);
+}
+
 /* ---- a server that is stopped: the connection is there, the answers are not ---- */
 
 static void do_stopped(struct rig *rig, void *arg)
@@ -612,6 +663,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_tls, nbd_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_reconnect, nbd_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_reconnect_many, nbd_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_one_of_many, nbd_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_stopped, nbd_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_close_while_down, nbd_setup, rig_teardown),
 	};
