@@ -383,6 +383,11 @@ static bool fill_row(struct report *report, struct row *row, const void *object)
 	for (i = 0; i < report->nr_columns; i++) {
 		const struct field *field = report->columns[i].field;
 
+		if (report->type->has && !report->columns[i].implicit &&
+		    !report->type->has(object, field->section)) {
+			say("_do_report_object: no data assigned to field %s", field->id);
+			return false;
+		}
 		if (!field->value(&row->cells[i], object, field->which)) {
 			say("_do_report_object: report function failed for field %s", field->id);
 			return false;

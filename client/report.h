@@ -38,6 +38,7 @@ struct section {
 struct report_type {
 	const struct field *fields;	/* ends with id NULL */
 	const struct section *sections;	/* ends with bit 0 */
+	bool (*has)(const void *object, unsigned section);	/* NULL: every object has all */
 };
 
 enum report_flags {

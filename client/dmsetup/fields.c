@@ -396,4 +396,27 @@ static const struct section sections[] = {
 	{ .bit = 0 }
 };
 
-const struct report_type dmsetup_report_type = { .fields = fields, .sections = sections };
+/* `splitname` has no device, and only statistics have regions. */
+static bool has_section(const void *object, unsigned section)
+{
+	const struct row_source *row = object;
+
+	switch (section) {
+	case IN_TASK:
+		return row->task;
+	case IN_INFO:
+		return row->info;
+	case IN_DEPS:
+		return row->deps;
+	case IN_TREE:
+		return row->node;
+	case IN_SPLIT:
+		return row->split;
+	default:
+		return row->stats;
+	}
+}
+
+const struct report_type dmsetup_report_type = {
+	.fields = fields, .sections = sections, .has = has_section,
+};
