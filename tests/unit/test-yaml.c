@@ -453,7 +453,7 @@ static void tables_are_tried_and_nothing_stays(struct box *b)
 	      "  f: {table: ['8 linear box:d', '8 zero']}\n  g: {loop: 7, zero: {length: 8}}\n",
 	      "FILE:4:3: volume b: 253:1 too small for target: start=0, len=16, dev_size=8\n"
 	      "FILE:6:3: volume d: box:d too small for target: start=57, len=8, dev_size=64\n"
-	      "FILE:8:3: volume f: line 1 (linear): Invalid argument count\n"
+	      "FILE:8:3: volume f: line 1 (linear): Invalid argument count: 1 instead of 2 (<device> <offset>)\n"
 	      "FILE:9:3: volume g: there is no loop 7: there are 1, from 0 on\n");
 	assert_string_equal(box_log(b), "");
 	assert_null(ndm_device_by_name(box_context(b), "low"));
