@@ -53,8 +53,8 @@ static struct event_base *base_new(void)
 
 	if (!config)
 		return NULL;
+	/* no change list: a socket that moves must be out of the old epoll set before it goes */
 	event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
-	event_config_set_flag(config, EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST);
 	base = event_base_new_with_config(config);
 	event_config_free(config);
 	return base;
