@@ -119,9 +119,9 @@ static struct dm_ioctl *build(const struct task *task, size_t *length_bytes)
 	if (task->minor >= 0)
 		dmi->dev = makedev((unsigned)task->major, (unsigned)task->minor);
 	if (task->name && !by_number)
-		strncpy(dmi->name, task->name, sizeof(dmi->name));
+		memcpy(dmi->name, task->name, strnlen(task->name, sizeof(dmi->name) - 1));
 	if (task->uuid)
-		strncpy(dmi->uuid, task->uuid, sizeof(dmi->uuid));
+		memcpy(dmi->uuid, task->uuid, strnlen(task->uuid, sizeof(dmi->uuid) - 1));
 	at = (char *)(dmi + 1);
 	if (carries_lines(task)) {
 		dmi->target_count = (uint32_t)task->nr_lines;

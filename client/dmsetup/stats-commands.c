@@ -231,12 +231,14 @@ static bool do_create(struct creation *c)
 			return false;
 		c->bounds = bounds_argument(&bounds, &c->precise);
 		free(bounds.upper);
-		if (!c->bounds)
-			return false;
 	}
 	table = task_new(ds->client, TASK_TABLE);
-	good = table && set_device(ds, table, c->stats.bound_name) && task_run(table) &&
-		create_regions(c, table);
+	good = table && set_device(ds, table, c->stats.bound_name) && task_run(table);
+	if (good && given(ds, OPT_BOUNDS) && !c->bounds) {
+		say("%s: Could not create statistics region.", task_name(table));
+		good = false;
+	}
+	good = good && create_regions(c, table);
 	task_free(table);
 	if (good && !given(ds, OPT_NOGROUP) && given(ds, OPT_SEGMENTS))
 		good = group_segments(c);

@@ -143,7 +143,8 @@ bool stats_rows(struct dmsetup *ds, struct row_source *source)
 		good = stats_list(&stats, ds->program_id);
 	}
 	if (good)
-		good = add_rows(source, ds->walk);
+		/* `info -c` with fields of statistics shows regions and groups */
+		good = add_rows(source, ds->walk ? ds->walk : WALK_REGION | WALK_GROUP);
 out:
 	stats_free(&stats);
 	source->stats = NULL;
