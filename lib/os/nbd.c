@@ -3,14 +3,15 @@
  * nbd.c - the "nbd" store: an export of another machine, by any NBD URI that libnbd takes
  * (nbd, nbds, nbd+unix, nbds+unix, nbd+vsock, nbds+vsock).
  *
- * What is ours and not the server's stands in the URI's fragment, which by definition is
- * never sent:
+ * What is ours and not the server's is said in the URI's query, and is not passed on (a
+ * fragment would be the place, but '#' begins a comment in a table):
  *
- *	nbds://host/export#connections=4,timeout=3000,connect-timeout=2000
+ *	nbds://host/export?ndm-connections=4&ndm-timeout=3000
  *
- *   connections      how many, if the server says that several are safe (1)
- *   timeout          milliseconds without an answer after which a connection is given up (none)
- *   connect-timeout  milliseconds for connecting, TLS and handshake together (10000)
+ *   ndm-connections      how many, if the server says that several are safe (1)
+ *   ndm-timeout          milliseconds without an answer after which a connection is given up
+ *                        (none)
+ *   ndm-connect-timeout  milliseconds for connecting, TLS and handshake together (10000)
  *
  * A bio becomes one command, or several when it is longer than the server takes.  Commands go
  * to the connection with the least to do.
@@ -312,30 +313,32 @@ static int option(struct nbd_store *st, const char *text, struct ndm_str *why)
 {
 	unsigned long n;
 
-	if (!strncmp(text, "connections=", 12)) {
-		if (!option_number(text + 12, NBD_CONNECTIONS_MAX, &n)) {
+	if (!strncmp(text, "ndm-connections=", 16)) {
+		if (!option_number(text + 16, NBD_CONNECTIONS_MAX, &n)) {
 			st->nconns = (unsigned)n;
 			return 0;
 		}
-		ndm_printf(why, "connections is a number from 1 to %d", NBD_CONNECTIONS_MAX);
+		ndm_printf(why, "ndm-connections is a number from 1 to %d", NBD_CONNECTIONS_MAX);
 		return -EINVAL;
 	}
-	if (!strncmp(text, "timeout=", 8) && !option_number(text + 8, 86400000, &n)) {
+	if (!strncmp(text, "ndm-timeout=", 12) && !option_number(text + 12, 86400000, &n)) {
 		st->timeout_ns = (uint64_t)n * 1000000u;
 		return 0;
 	}
-	if (!strncmp(text, "connect-timeout=", 16) && !option_number(text + 16, 86400000, &n)) {
+	if (!strncmp(text, "ndm-connect-timeout=", 20) &&
+	    !option_number(text + 20, 86400000, &n)) {
 		st->connect_ns = (uint64_t)n * 1000000u;
 		return 0;
 	}
-	ndm_printf(why, "'%s' is no option of an NBD connection (there are connections=N, and "
-		   "timeout=MS and connect-timeout=MS in milliseconds)", text);
+	ndm_printf(why, "'%s' is no option of an NBD connection (there are ndm-connections=N, and "
+		   "ndm-timeout=MS and ndm-connect-timeout=MS in milliseconds)", text);
 	return -EINVAL;
 }
 
+/* Takes what is ours out of the query; the rest is closed up, and is the server's URI. */
 static int spec_parse(struct nbd_store *st, const char *spec, struct ndm_str *why)
 {
-	char *fragment, *next;
+	char *query, *from, *to, *next;
 	int err = 0;
 
 	st->nconns = 1;
@@ -343,17 +346,23 @@ static int spec_parse(struct nbd_store *st, const char *spec, struct ndm_str *wh
 	st->uri = ndm_strdup(spec);
 	if (!st->uri)
 		return -ENOMEM;
-	fragment = strchr(st->uri, '#');
-	if (fragment)
-		*fragment++ = '\0';
-	for (; fragment && *fragment && !err; fragment = next) {
-		next = strchr(fragment, ',');
+	query = strchr(st->uri, '?');
+	if (!query)
+		return 0;
+	to = query;				/* where the '?' or '&' of the next one goes */
+	for (from = query + 1; from && !err; from = next) {
+		next = strchr(from, '&');
 		if (next)
 			*next++ = '\0';
-		else
-			next = fragment + strlen(fragment);
-		err = option(st, fragment, why);
+		if (!strncmp(from, "ndm-", 4)) {
+			err = option(st, from, why);
+			continue;
+		}
+		*to = to == query ? '?' : '&';
+		memmove(to + 1, from, strlen(from) + 1);
+		to += 1 + strlen(to + 1);
 	}
+	*to = '\0';
 	return err;
 }
 

@@ -61,7 +61,7 @@ struct nbd_promise {				/* what was told to those above, and must stay true */
 
 struct nbd_store {
 	struct ndm_store base;
-	char *uri;				/* without the fragment */
+	char *uri;				/* without our own options */
 	uint64_t connect_ns, timeout_ns;	/* 0: requests may take for ever */
 	bool open;				/* the first connection has succeeded */
 	bool closing;

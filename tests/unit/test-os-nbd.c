@@ -127,7 +127,7 @@ static void test_nbdkit(void **state)
 		skip();
 	NBDKIT(&s, "a", "memory", "4M");
 	run(*state, do_workout, s.uri);
-	snprintf(spec, sizeof spec, "%s#connections=4", s.uri);
+	snprintf(spec, sizeof spec, "%s&ndm-connections=4", s.uri);
 	run(*state, do_workout, spec);
 	server_kill(&s, SIGTERM);
 
@@ -154,7 +154,7 @@ static void test_qemu_nbd(void **state)
 	server_start(&s, "q", (const char *const[]){ "qemu-nbd", "-f", "raw", "-t", "-e", "8",
 					  "--discard=unmap", path, NULL });
 	run(*state, do_workout, s.uri);
-	snprintf(spec, sizeof spec, "%s#connections=3", s.uri);
+	snprintf(spec, sizeof spec, "%s&ndm-connections=3", s.uri);
 	run(*state, do_workout, spec);
 	server_kill(&s, SIGTERM);
 	unlink(path);
@@ -176,7 +176,7 @@ static void test_tcp(void **state)
 	assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof a), 0);
 	assert_int_equal(listen(fd, 16), 0);
 	assert_int_equal(getsockname(fd, (struct sockaddr *)&a, &len), 0);
-	snprintf(s.uri, sizeof s.uri, "nbd://localhost:%d/#connections=2", ntohs(a.sin_port));
+	snprintf(s.uri, sizeof s.uri, "nbd://localhost:%d/?ndm-connections=2", ntohs(a.sin_port));
 	server_exec(&s, fd, (const char *const[]){ "nbdkit", "-f", "memory", "4M", NULL });
 	run(*state, do_workout, s.uri);
 	server_kill(&s, SIGTERM);
@@ -301,10 +301,10 @@ static void do_refused(struct rig *rig, void *arg)
 		{ "nbd+unix:///?socket=/nowhere/at/all", "No such file" },
 		{ "nbd://[::1/x", "" },
 		{ "nbd+carrier-pigeon://x", "" },
-		{ "nbd://localhost/#connections=0", "connections is a number from 1 to 16" },
-		{ "nbd://localhost/#connections=17", "connections is a number" },
-		{ "nbd://localhost/#timeout=-5", "'timeout=-5' is no option" },
-		{ "nbd://localhost/#speed=9", "'speed=9' is no option" },
+		{ "nbd://localhost/?ndm-connections=0", "ndm-connections is a number from 1 to 16" },
+		{ "nbd://localhost/?ndm-connections=17", "ndm-connections is a number" },
+		{ "nbd://localhost/?a=b&ndm-timeout=-5", "'ndm-timeout=-5' is no option" },
+		{ "nbd://localhost/?ndm-speed=9&x=y", "'ndm-speed=9' is no option" },
 	};
 	char said[512];
 	unsigned i;
@@ -329,7 +329,7 @@ static void do_silent(struct rig *rig, void *arg)
 	char said[512], spec[300];
 	uint64_t start = ndm_now(rig->loop);
 
-	snprintf(spec, sizeof spec, "nbd+unix:///?socket=%s#connect-timeout=150", (char *)arg);
+	snprintf(spec, sizeof spec, "nbd+unix:///?socket=%s&ndm-connect-timeout=150", (char *)arg);
 	assert_int_equal(open_error(rig, spec, NDM_OPEN_READ, said, sizeof said), -ETIMEDOUT);
 	assert_string_equal(said, "no answer within 150 ms");
 	assert_true(ndm_now(rig->loop) - start >= SECOND / 10);
@@ -375,7 +375,7 @@ static void test_tls(void **state)
 	make_keys(psk);
 	snprintf(opt, sizeof opt, "--tls-psk=%s", psk);
 	NBDKIT(&s, "t", "--tls=require", opt, "memory", "4M");
-	snprintf(spec, sizeof spec, "nbds+unix://alice@/?socket=%s&tls-psk-file=%s#connections=2",
+	snprintf(spec, sizeof spec, "nbds+unix://alice@/?socket=%s&tls-psk-file=%s&ndm-connections=2",
 		 s.path, psk);
 	run(*state, do_workout, spec);
 	snprintf(spec, sizeof spec, "nbds+unix://mallory@/?socket=%s&tls-psk-file=%s", s.path, psk);
@@ -510,7 +510,7 @@ static void test_reconnect_many(void **state)
 	if (!have("nbdkit"))
 		skip();
 	NBDKIT(&rc.server, "c", "--filter=delay", "memory", "4M", "delay-read=60");
-	snprintf(spec, sizeof spec, "%s#connections=4", rc.server.uri);
+	snprintf(spec, sizeof spec, "%s&ndm-connections=4", rc.server.uri);
 	rc.spec = spec;
 	run(*state, do_reconnect, &rc);
 	server_kill(&rc.server, SIGTERM);
@@ -562,7 +562,7 @@ static void test_one_of_many(void **state)
 	if (!have("nbdkit"))
 		skip();
 	NBDKIT(&s, "m", "--filter=delay", "memory", "4M", "delay-read=200ms");
-	snprintf(spec, sizeof spec, "%s#connections=3", s.uri);
+	snprintf(spec, sizeof spec, "%s&ndm-connections=3", s.uri);
 	run(*state, do_one_of_many, spec);
 	server_kill(&s, SIGTERM);
 }
@@ -577,7 +577,7 @@ static void do_stopped(struct rig *rig, void *arg)
 	unsigned char buf[512];
 	char spec[300];
 
-	snprintf(spec, sizeof spec, "%s#timeout=200,connect-timeout=500", server->uri);
+	snprintf(spec, sizeof spec, "%s&ndm-timeout=200&ndm-connect-timeout=500", server->uri);
 	s = open_store(rig, spec, NDM_OPEN_READ);
 	ndm_waitq_init(&u.q, rig->loop);
 	os_store_watch(s, &u.watch);
