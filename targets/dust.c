@@ -130,7 +130,7 @@ static int dust_ctr(struct ndm_target *ti, unsigned argc, char **argv)
 
 	ti->num_flush = ti->num_discard = 1;
 	ti->max_io = d->block_sectors;
-	ti->extents = true;
+	ti->extents = ti->extents_whole = true;
 	return 0;
 }
 

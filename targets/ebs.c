@@ -11,7 +11,8 @@
  * Whole underlying blocks go straight to the device.  Of a block that a request covers in
  * part, the whole is read and, for a write, changed and written back before the request ends.
  * So a power cut leaves each block old or new as far as the device keeps whole blocks, and
- * sectors that were not written never change.
+ * sectors that were not written never change.  A device that may leave garbage in a block that
+ * was being written loses the neighbours with it: nothing here protects from that.
  *
  * All writes take a lock on the blocks they touch, so that a block read for one write cannot
  * put back what another has just replaced.  Nothing is cached.
