@@ -60,40 +60,42 @@ const struct command dmsetup_commands[] = {
 	{ .name = NULL }
 };
 
-#define ALL_DEVICES "[--alldevices|<device>...]"
-#define ALL_PROGRAMS "[--allprograms|--programid <id>]"
-#define ALL_REGIONS "[--allregions|--regionid <id>]"
+/*
+ * The help of dmstats is what scripts have seen in recordings of it, to the blank at a line's
+ * end; create is there twice: with --filemap it takes quite other options.
+ */
 #define NEXT "\n\t    "
+#define ALL_DEVICES "[--alldevices|<device>...] "
+#define ALL_PROGRAMS "[--allprograms|--programid id] "
+#define ALL_REGIONS "[--allregions|--regionid id] "
+#define OF_REGION "[--programid <id>] [--userdata <data> ] "
+#define OF_HISTOGRAM "[--bounds histogram_boundaries] [--precise] "
 
-/* create is there twice: with --filemap it takes quite other options */
 const struct command stats_commands[] = {
 	{ "help", "", 0, 0, false, false, false, run_stats_help },
-	{ "clear", ALL_REGIONS " " ALL_DEVICES, 0, -1, true, false, false, run_stats_clear },
+	{ "clear", ALL_REGIONS ALL_DEVICES, 0, -1, true, false, false, run_stats_clear },
 	{ "create", "[--start <start> [--length <len>]" NEXT
-	  "[--areas <nr_areas>] [--areasize <size>]" NEXT
-	  "[--programid <id>] [--userdata <data>]" NEXT
-	  "[--bounds <histogram_boundaries>] [--precise]" NEXT
+	  "[--areas <nr_areas>] [--areasize <size>] " NEXT OF_REGION NEXT OF_HISTOGRAM NEXT
 	  "[--segments] " ALL_DEVICES, 0, -1, true, false, false, run_stats_create },
-	{ "create", "--filemap [--nogroup] [--nomonitor] [--follow <mode>]" NEXT
-	  "[--programid <id>] [--userdata <data>]" NEXT
-	  "[--bounds <histogram_boundaries>] [--precise] <file_path>",
-	  0, -1, true, false, false, run_stats_create },
-	{ "delete", ALL_PROGRAMS NEXT "[--allregions|--regionid <id>|--groupid <id>]" NEXT
-	  ALL_DEVICES, 1, -1, true, false, false, run_stats_delete },
-	{ "group", "[--alias <name>] --regions <regions>" NEXT ALL_PROGRAMS " " ALL_DEVICES,
+	{ "create", "--filemap [--nogroup] [--nomonitor] [--follow mode]" NEXT
+	  OF_REGION NEXT OF_HISTOGRAM "<file_path>", 0, -1, true, false, false,
+	  run_stats_create },
+	{ "delete", ALL_PROGRAMS NEXT ALL_REGIONS NEXT ALL_DEVICES, 1, -1, true, false, false,
+	  run_stats_delete },
+	{ "group", "[--alias NAME] --regions <regions>" NEXT ALL_PROGRAMS ALL_DEVICES,
 	  1, -1, true, false, false, run_stats_group },
-	{ "list", ALL_PROGRAMS " " ALL_REGIONS, 0, -1, true, false, false, run_stats_report },
+	{ "list", ALL_PROGRAMS ALL_REGIONS, 0, -1, true, false, false, run_stats_report },
 	{ "print", "[--clear] " ALL_PROGRAMS NEXT ALL_REGIONS NEXT ALL_DEVICES,
 	  0, -1, true, false, false, run_stats_print },
 	{ "report", "[--interval <seconds>] [--count <cnt>]" NEXT
-	  "[--units <units>] [--programid <id>] [--regionid <id>]" NEXT
+	  "[--units <u>] [--programid <id>] [--regionid <id>] " NEXT
 	  "[-o <fields>] [-O|--sort <sort_fields>]" NEXT
 	  "[-S|--select <selection>] [--nameprefixes]" NEXT
 	  "[--noheadings] [--separator <separator>]" NEXT
-	  ALL_PROGRAMS " [<device>...]", 0, -1, true, false, false, run_stats_report },
+	  ALL_PROGRAMS "[<device>...]", 0, -1, true, false, false, run_stats_report },
 	{ "ungroup", "--groupid <id> " ALL_PROGRAMS NEXT ALL_DEVICES,
 	  1, -1, true, false, false, run_stats_ungroup },
-	{ "update_filemap", "--groupid <id>" NEXT "[--nomonitor] [--follow <mode>] <file_path>",
+	{ "update_filemap", "--groupid <id> " NEXT "[--nomonitor] [--follow mode] <file_path>",
 	  1, 1, false, false, false, run_stats_update_filemap },
 	{ "version", "", 0, -1, true, false, false, run_version },
 	{ .name = NULL }
