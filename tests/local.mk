@@ -22,6 +22,10 @@ core_tests += tests/unit/test-table-text
 core_tests += tests/unit/test-yaml
 tests_unit_test_yaml_SOURCES = tests/unit/test-yaml.c tests/unit/box.c tests/unit/box.h
 
+# the core
+core_tests += tests/unit/test-core-sync
+tests_unit_test_core_sync_SOURCES = tests/unit/test-core-sync.c tests/unit/box.c tests/unit/box.h
+
 # targets: each in a box of its own (tests/unit/box.h)
 core_tests += tests/unit/test-args
 core_tests += tests/unit/test-linear
@@ -44,8 +48,16 @@ tests_unit_test_switch_SOURCES = tests/unit/test-switch.c tests/unit/box.c tests
 shell_tests += tests/arch.sh
 shell_tests += tests/sim/check.sh
 shell_tests += tests/house.sh
+shell_tests += tests/conformance.sh
+shell_tests += tests/install.sh
+shell_tests += tests/interop/filesystem.sh
+shell_tests += tests/interop/plugin.sh
+shell_tests += tests/interop/suites.sh
 shell_tests += tests/interop/suites-plugin.sh
-# shell_tests += tests/man.sh
+shell_tests += tests/interop/term.sh
+shell_tests += tests/interop/wrong-tables.sh
+shell_tests += tests/interop/wrong-yaml.sh
+# shell_tests += tests/man.sh	(waits for ndmsetup(8) and ndm(1))
 
 check_PROGRAMS += $(core_tests) $(host_tests)
 TESTS += $(core_tests) $(host_tests) $(shell_tests)
@@ -64,7 +76,7 @@ AM_TESTS_ENVIRONMENT = \
 	NDM_SANITIZERS='$(SANITIZE_CFLAGS)'; \
 	export top_builddir top_srcdir CC NDM_SANITIZERS;
 
-EXTRA_DIST += $(shell_tests) tests/interop tests/conformance tests/conformance.sh \
+EXTRA_DIST += $(shell_tests) tests/interop tests/conformance \
 	tests/conformance-update tests/conformance-passed.txt tests/CONFORMANCE.md tests/data
 
 # Parts with a list of their own
