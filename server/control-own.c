@@ -271,6 +271,9 @@ int control_own(struct control_call *call)
 		return own_describe(call);
 	case NDM_CTL_HOLDERS:
 		return own_holders(call);
+	case NDM_CTL_BACKINGS:
+		ndm_context_backings(call->ctx, &call->text);
+		return 0;
 	case NDM_CTL_READ_AHEAD:
 		return own_read_ahead(call);
 	default:

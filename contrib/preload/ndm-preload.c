@@ -389,7 +389,7 @@ ssize_t readlink(const char *path, char *buffer, size_t length_bytes)
 	if (spot.place == PLACE_OTHER)
 		return next(readlink)(path, buffer, length_bytes);
 	n = spot_readlink(&spot, buffer, length_bytes);
-	if (n == -ENOENT && spot.place == PLACE_SYS_DEVICE)
+	if (n < 0 && spot.place == PLACE_SYS_DEVICE)	/* none that we know of */
 		return next(readlink)(path, buffer, length_bytes);
 	return n < 0 ? failed(n) : n;
 }
