@@ -25,6 +25,10 @@ tests_unit_test_yaml_SOURCES = tests/unit/test-yaml.c tests/unit/box.c tests/uni
 # the core
 core_tests += tests/unit/test-core-sync
 tests_unit_test_core_sync_SOURCES = tests/unit/test-core-sync.c tests/unit/box.c tests/unit/box.h
+core_tests += tests/unit/test-core-bio
+tests_unit_test_core_bio_SOURCES = tests/unit/test-core-bio.c tests/unit/box.c tests/unit/box.h
+core_tests += tests/unit/test-core-device
+tests_unit_test_core_device_SOURCES = tests/unit/test-core-device.c tests/unit/box.c tests/unit/box.h
 
 # targets: each in a box of its own (tests/unit/box.h)
 core_tests += tests/unit/test-args
@@ -52,6 +56,8 @@ shell_tests += tests/conformance.sh
 shell_tests += tests/install.sh
 shell_tests += tests/interop/filesystem.sh
 shell_tests += tests/interop/plugin.sh
+shell_tests += tests/interop/store-files.sh
+shell_tests += tests/interop/store-remote.sh
 shell_tests += tests/interop/suites.sh
 shell_tests += tests/interop/suites-plugin.sh
 shell_tests += tests/interop/term.sh

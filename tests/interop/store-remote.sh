@@ -62,10 +62,7 @@ timeout 5 "$NDMSETUP" table far > /dev/null || fail "table does not answer while
 
 # and with it again
 start_left
-cat > read.py <<'END'
-h.pread(65536, 0)
-END
-wait_for "the leg to be found again" nbdsh -u "$(uri far)" read.py
+wait_for "the leg to be found again" nbdsh -u "$(uri far)" -c 'h.pread(65536, 0)'
 nbdcopy "$(uri far)" back
 cmp disk back || fail "what is read after the leg's return is not what was written"
 "$NDMSETUP" remove far
