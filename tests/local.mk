@@ -88,3 +88,4 @@ EXTRA_DIST += $(shell_tests) tests/interop tests/conformance \
 # Parts with a list of their own
 include tests/sim/local.mk
 include tests/fuzz/local.mk
+include tests/server/local.mk
