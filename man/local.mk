@@ -4,9 +4,10 @@
 
 MAN_DATE = 2026-11
 
-dist_man_MANS += man/nbdkit-ndm-plugin.1 man/ndm.yaml.5
+dist_man_MANS += man/nbdkit-ndm-plugin.1 man/ndm.yaml.5 man/ndmd.8
 
 target_pages = \
+	man/generated/ndm-crypt.7 \
 	man/generated/ndm-delay.7 \
 	man/generated/ndm-dust.7 \
 	man/generated/ndm-ebs.7 \
