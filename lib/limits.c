@@ -149,7 +149,13 @@ int table_check_areas(struct ndm_table *t, struct ndm_str *why)
 	for (i = 0; i < t->n; i++) {
 		target_limits(&t->targets[i], &l, &discard, &zeroes, &fast);
 		for (d = t->targets[i].devs; d; d = d->next) {
-			err = area_check(d, l.logical_block_bytes, why);
+			struct ndm_str said = { 0 };
+
+			err = area_check(d, l.logical_block_bytes, &said);
+			if (err)
+				ndm_printf(why, "line %u (%s): %s", i + 1, t->targets[i].type->name,
+					   said.text);
+			ndm_str_free(&said);
 			if (err)
 				return err;
 		}
