@@ -43,7 +43,7 @@ void dice_bytes(struct ndm_world *world, void *to, size_t len)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			abort();	/* a key from anything else would be worse than no program */
+			abort();	/* any other key would be worse than no program */
 		p += n;
 		len -= (size_t)n;
 	}

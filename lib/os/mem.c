@@ -66,7 +66,9 @@ int os_parse_size(const char *text, size_t len, uint64_t *bytes)
 
 static bool chunk_written(const struct os_mem *m, uint64_t chunk)
 {
-	return atomic_load_explicit(&m->written[chunk / 64], memory_order_relaxed) >> chunk % 64 & 1;
+	uint64_t bits = atomic_load_explicit(&m->written[chunk / 64], memory_order_relaxed);
+
+	return bits >> chunk % 64 & 1;
 }
 
 static void chunk_mark(struct os_mem *m, uint64_t chunk)

@@ -42,10 +42,10 @@ struct nbd_conn {
 	struct nbd_handle *h;
 	enum nbd_conn_state state;
 	struct os_watch watch;
-	struct ndm_timer timer;			/* REST: again; NEGOTIATE: enough; READY: time-out */
+	struct ndm_timer timer;			/* try again; enough; no answer */
 	struct ndm_work work;
 	struct nbd_reqs in_flight;		/* oldest first */
-	struct nbd_reqs finished;		/* libnbd has called back; to be ended outside of it */
+	struct nbd_reqs finished;		/* called back; ended outside of libnbd */
 	unsigned nin_flight;
 	unsigned failures;			/* in a row */
 	bool settling;
@@ -53,7 +53,7 @@ struct nbd_conn {
 	char why[NBD_WHY_BYTES], logged[NBD_WHY_BYTES];
 };
 
-struct nbd_promise {				/* what was told to those above, and must stay true */
+struct nbd_promise {				/* what was told to those above */
 	int64_t size;
 	uint32_t block_min, block_max, block_preferred;
 	bool read_only, flush, fua, trim, zero, fast_zero, cache, extents, multi_conn, rotational;

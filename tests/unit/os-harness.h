@@ -45,7 +45,7 @@ static inline int rig_teardown(void **state)
 {
 	struct rig *rig = *state;
 
-	if (rig->loop->tasks)			/* a check failed within a task: let that be heard */
+	if (rig->loop->tasks)			/* a check failed in a task: let it be heard */
 		return 0;
 	ndm_loop_free(rig->loop);
 	ndm_world_os_free(rig->world);

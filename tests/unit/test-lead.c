@@ -180,7 +180,8 @@ static void stress(struct rig *rig, bool housekeeper)
 	for (i = 0; i < CALLERS; i++) {
 		callers[i].sh = &sh;
 		callers[i].n = i;
-		assert_int_equal(pthread_create(&callers[i].thread, NULL, caller_run, &callers[i]), 0);
+		assert_int_equal(pthread_create(&callers[i].thread, NULL, caller_run,
+						&callers[i]), 0);
 	}
 	assert_int_equal(pthread_create(&sweep, NULL, sweeper, &sh), 0);
 	for (i = 0; i < CALLERS; i++)
@@ -220,7 +221,12 @@ static void tick(struct ndm_timer *t)
 		ndm_timer_set(t, ndm_now(t->loop) + 100000);
 }
 
-struct tick_call { struct ndm_call call; struct ndm_lead *lead; struct tick *tick; struct ndm_loop *loop; };
+struct tick_call {
+	struct ndm_call call;
+	struct ndm_lead *lead;
+	struct tick *tick;
+	struct ndm_loop *loop;
+};
 
 static void tick_start(struct ndm_call *call)
 {

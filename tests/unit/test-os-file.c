@@ -343,7 +343,9 @@ static void many_flushes(struct ndm_store *s, struct many *m)
 	*m = (struct many){ .left = 20 };
 	ndm_waitq_init(&m->q, s->loop);
 	for (i = 0; i < 20; i++) {
-		bio[i] = (struct ndm_bio){ .op = NDM_FLUSH, .store = s, .done = many_end, .owner = m };
+		bio[i] = (struct ndm_bio){
+			.op = NDM_FLUSH, .store = s, .done = many_end, .owner = m,
+		};
 		ndm_submit(&bio[i]);
 	}
 	while (m->left)
@@ -437,7 +439,8 @@ static void do_refused(struct rig *rig, void *arg)
 	struct a_file *f = arg;
 	char said[256], fifo[80], spec[96];
 
-	assert_int_equal(open_error(rig, "/nowhere/at/all", NDM_OPEN_READ, said, sizeof said), -ENOENT);
+	assert_int_equal(open_error(rig, "/nowhere/at", NDM_OPEN_READ, said, sizeof said),
+			 -ENOENT);
 	assert_int_equal(open_error(rig, "file:", NDM_OPEN_READ, said, sizeof said), -ENOENT);
 	assert_string_equal(said, "the name of the file is empty");
 	assert_int_equal(open_error(rig, "/", NDM_OPEN_READ, said, sizeof said), -ENOTBLK);
@@ -455,8 +458,8 @@ static void do_refused(struct rig *rig, void *arg)
 	} else {
 		assert_int_equal(chmod(f->path, 0444), 0);
 	}
-	assert_int_equal(open_error(rig, f->path, NDM_OPEN_READ | NDM_OPEN_WRITE, said, sizeof said),
-			 -EACCES);
+	assert_int_equal(open_error(rig, f->path, NDM_OPEN_READ | NDM_OPEN_WRITE, said,
+				    sizeof said), -EACCES);
 	assert_non_null(strstr(said, "may not be written"));
 	assert_int_equal(open_error(rig, f->path, NDM_OPEN_READ, said, sizeof said), 0);
 	if (geteuid() != getuid())

@@ -57,7 +57,8 @@ static void do_refused(struct rig *rig, void *arg)
 		assert_int_not_equal(strlen(said), 0);
 	}
 	/* more than any address space: an answer, not a crash */
-	assert_int_equal(open_error(rig, "mem:1000000T", NDM_OPEN_READ, said, sizeof said), -ENOMEM);
+	assert_int_equal(open_error(rig, "mem:1000000T", NDM_OPEN_READ, said, sizeof said),
+			 -ENOMEM);
 }
 
 static void test_refused(void **state)
@@ -98,7 +99,13 @@ static void check_pages(unsigned char *base, size_t bytes, unsigned want)
 /* the store's mapping: what lib/os/mem.c begins its private struct with is the store itself */
 struct mem_peek {
 	struct ndm_store base;
-	struct { void *next; char *name; unsigned users; uint64_t bytes, serial; unsigned char *base; } *mem;
+	struct {
+		void *next;
+		char *name;
+		unsigned users;
+		uint64_t bytes, serial;
+		unsigned char *base;
+	} *mem;
 };
 
 static void do_sparse(struct rig *rig, void *arg)

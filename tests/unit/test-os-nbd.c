@@ -20,7 +20,7 @@
 #define SECOND 1000000000ull
 
 static char folder[] = "/tmp/ndm-nbd-XXXXXX";
-static char log_text[16384];			/* of warnings; the beginning of a test empties it */
+static char log_text[16384];			/* of warnings; emptied before a test */
 
 static void keep_log(void *arg, enum ndm_level level, const char *line)
 {
@@ -132,7 +132,7 @@ static void test_nbdkit(void **state)
 	server_kill(&s, SIGTERM);
 
 	/* nothing but reads and writes, and short ones */
-	NBDKIT(&s, "b", "--filter=fua", "--filter=nozero", "--filter=nofilter", "--filter=blocksize-policy",
+	NBDKIT(&s, "b", "--filter=fua", "--filter=nozero", "--filter=blocksize-policy",
 	       "memory", "4M", "zeromode=none", "blocksize-minimum=1024",
 	       "blocksize-preferred=4096", "blocksize-maximum=16384");
 	run(*state, do_workout, s.uri);
@@ -212,7 +212,8 @@ static void test_limits(void **state)
 	if (!have("nbdkit"))
 		skip();
 	NBDKIT(&s, "l", "--filter=blocksize-policy", "memory", "4M", "blocksize-minimum=1024",
-	       "blocksize-preferred=4096", "blocksize-maximum=16384", "blocksize-error-policy=error");
+	       "blocksize-preferred=4096", "blocksize-maximum=16384",
+	       "blocksize-error-policy=error");
 	run(*state, do_limits, s.uri);
 	server_kill(&s, SIGTERM);
 }
@@ -301,7 +302,7 @@ static void do_refused(struct rig *rig, void *arg)
 		{ "nbd+unix:///?socket=/nowhere/at/all", "No such file" },
 		{ "nbd://[::1/x", "" },
 		{ "nbd+carrier-pigeon://x", "" },
-		{ "nbd://localhost/?ndm-connections=0", "ndm-connections is a number from 1 to 16" },
+		{ "nbd://localhost/?ndm-connections=0", "ndm-connections is a number from" },
 		{ "nbd://localhost/?ndm-connections=17", "ndm-connections is a number" },
 		{ "nbd://localhost/?a=b&ndm-timeout=-5", "'ndm-timeout=-5' is no option" },
 		{ "nbd://localhost/?ndm-speed=9&x=y", "'ndm-speed=9' is no option" },
@@ -375,8 +376,8 @@ static void test_tls(void **state)
 	make_keys(psk);
 	snprintf(opt, sizeof opt, "--tls-psk=%s", psk);
 	NBDKIT(&s, "t", "--tls=require", opt, "memory", "4M");
-	snprintf(spec, sizeof spec, "nbds+unix://alice@/?socket=%s&tls-psk-file=%s&ndm-connections=2",
-		 s.path, psk);
+	snprintf(spec, sizeof spec,
+		 "nbds+unix://alice@/?ndm-connections=2&socket=%s&tls-psk-file=%s", s.path, psk);
 	run(*state, do_workout, spec);
 	snprintf(spec, sizeof spec, "nbds+unix://mallory@/?socket=%s&tls-psk-file=%s", s.path, psk);
 	run(*state, do_tls_refused, spec);
