@@ -15,3 +15,8 @@ $(systemd_units): %: %.in Makefile
 EXTRA_DIST += REUSE.toml .ci/run contrib/bench contrib/count-tests contrib/debian-packages.txt \
 	contrib/demo contrib/gdb contrib/hooks contrib/install-packages contrib/kernel-vm \
 	contrib/sync-judges contrib/test-all
+
+examplesdir = $(docdir)/examples
+dist_examples_DATA = contrib/examples/anchors.yaml contrib/examples/dmsetup-lines.yaml \
+	contrib/examples/faults.yaml contrib/examples/one-file.yaml contrib/examples/remote.yaml \
+	contrib/examples/stack.yaml contrib/examples/striped-and-linear.yaml contrib/examples/tls.yaml

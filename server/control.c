@@ -24,7 +24,7 @@
 
 #include "server/control-call.h"
 
-/* Read ahead of a command that still runs; a longer frame is read when its turn comes. */
+/* So much is read while a command still runs; the rest when its turn comes. */
 #define CONTROL_INPUT_BYTES (64u << 10)
 /* A refused accept (no file descriptors) is tried again after so long. */
 #define CONTROL_RETRY_SECONDS 1
@@ -129,6 +129,27 @@ static void send_answer(struct control_conn *conn, uint32_t error, const void *b
 	evbuffer_add(out, bytes, length);
 }
 
+static const char *command_name(uint32_t command)
+{
+	static const char *const ioctls[] = {
+		"version", "remove_all", "list_devices", "create", "remove", "rename", "suspend/resume",
+		"info", "wait", "load", "clear", "deps", "status", "list_versions", "message",
+		"set_geometry", "arm_poll", "get_target_version",
+	};
+
+	if (command < sizeof(ioctls) / sizeof(ioctls[0]))
+		return ioctls[command];
+	return command == NDM_CTL_APPLY ? "apply" : command == NDM_CTL_PLAN ? "plan" : "a command";
+}
+
+/* Programs ask for what may not be there: nothing for the log. */
+static bool is_question(uint32_t command)
+{
+	return command == DM_DEV_STATUS_CMD || command == DM_TABLE_STATUS_CMD ||
+	       command == DM_TABLE_DEPS_CMD || command == DM_GET_TARGET_VERSION_CMD ||
+	       (command >= NDM_CTL_OWN && command != NDM_CTL_APPLY);
+}
+
 static void keep_reason(struct control_conn *conn, struct control_job *job, uint32_t error)
 {
 	struct ndm_str *why = &job->call.why;
@@ -140,8 +161,9 @@ static void keep_reason(struct control_conn *conn, struct control_job *job, uint
 	free(conn->reason);
 	conn->reason = error && why->len ? strdup(why->text) : NULL;
 	if (conn->reason)
-		say(job->control, NDM_LOG_INFO, "control: command %u of process %d: %s (%s)",
-		    job->call.command, (int)conn->pid, conn->reason, strerror((int)error));
+		say(job->control, is_question(job->call.command) ? NDM_LOG_DEBUG : NDM_LOG_INFO,
+		    "control: %s by process %d refused: %s (%s)", command_name(job->call.command),
+		    (int)conn->pid, conn->reason, strerror((int)error));
 }
 
 static void job_answer(struct control_conn *conn, struct control_job *job, uint32_t error)
@@ -242,7 +264,6 @@ static void conn_start(struct control_conn *conn, const struct ndm_ctl_request *
 	evbuffer_remove(in, job->call.body, head->length);
 	if (head->command < NDM_CTL_OWN && head->length >= offsetof(struct dm_ioctl, data))
 		job->secure = ((struct dm_ioctl *)job->call.body)->flags & DM_SECURE_DATA_FLAG;
-	bufferevent_setwatermark(conn->bev, EV_READ, 0, CONTROL_INPUT_BYTES);
 	conn->job = job;
 	conn->control->running++;
 	ndm_loop_post(ndm_context_loop(conn->control->ctx, 0), &job->start);
@@ -279,16 +300,27 @@ static void conn_next(struct control_conn *conn)
 			conn_start(conn, &head);
 			return;
 		}
-		bufferevent_setwatermark(conn->bev, EV_READ, 0, sizeof(head) + head.length);
 	}
 	if (conn->eof || conn->refused)
 		conn_free(conn);
+	else
+		bufferevent_enable(conn->bev, EV_READ);
 }
 
+/*
+ * Reading goes on while a command runs, because that is how we learn that the client is gone;
+ * but not for ever.  (A high watermark will not do: libevent calls a reader that leaves so much
+ * unread again and again, and nothing else gets its turn.)
+ */
 static void conn_readable(struct bufferevent *bev, void *arg)
 {
-	(void)bev;
-	conn_next(arg);
+	struct control_conn *conn = arg;
+
+	if ((conn->job || evbuffer_get_length(bufferevent_get_output(bev))) &&
+	    evbuffer_get_length(bufferevent_get_input(bev)) >= CONTROL_INPUT_BYTES)
+		bufferevent_disable(bev, EV_READ);
+	else
+		conn_next(conn);
 }
 
 static void conn_written(struct bufferevent *bev, void *arg)
@@ -339,7 +371,6 @@ static void conn_accept(struct evconnlistener *listener, evutil_socket_t fd, str
 		conn->pid = who.pid;
 	say(ctl, NDM_LOG_DEBUG, "control: process %d (uid %u, gid %u) connected", (int)who.pid, who.uid, who.gid);
 	bufferevent_setcb(conn->bev, conn_readable, conn_written, conn_event, conn);
-	bufferevent_setwatermark(conn->bev, EV_READ, 0, CONTROL_INPUT_BYTES);
 	bufferevent_enable(conn->bev, EV_READ | EV_WRITE);
 }
 

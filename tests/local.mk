@@ -65,6 +65,13 @@ shell_tests += tests/interop/wrong-tables.sh
 shell_tests += tests/interop/wrong-yaml.sh
 # shell_tests += tests/man.sh	(waits for ndmsetup(8) and ndm(1))
 
+# the management socket, and the examples of volume definitions
+shell_tests += tests/server/control-abi.sh
+shell_tests += tests/server/control-conn.sh
+shell_tests += tests/server/examples.sh
+EXTRA_DIST += tests/server/control.py tests/server/control-abi.py tests/server/control-conn.py \
+	tests/server/examples.py
+
 check_PROGRAMS += $(core_tests) $(host_tests)
 TESTS += $(core_tests) $(host_tests) $(shell_tests)
 
