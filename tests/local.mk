@@ -29,6 +29,7 @@ core_tests += tests/unit/test-core-bio
 tests_unit_test_core_bio_SOURCES = tests/unit/test-core-bio.c tests/unit/box.c tests/unit/box.h
 core_tests += tests/unit/test-core-device
 tests_unit_test_core_device_SOURCES = tests/unit/test-core-device.c tests/unit/box.c tests/unit/box.h
+core_tests += tests/unit/test-core-threads
 
 # targets: each in a box of its own (tests/unit/box.h)
 core_tests += tests/unit/test-args
