@@ -6,6 +6,7 @@
  * TCP_NODELAY is set before the first byte; the kernel would hold back our small second
  * write of the handshake for the client's delayed acknowledgement otherwise.
  */
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
@@ -318,7 +319,9 @@ static bool split_address(const char *where, char **host, char **port)
 		end--;
 	}
 	*host = strndup(where, (size_t)(end - where));
-	return *host && *port && **port;
+	/* getaddrinfo() takes a number that is too large, and wraps it */
+	return *host && *port && **port && (!isdigit((unsigned char)**port) ||
+					    strtoul(*port, NULL, 10) < 65536);
 }
 
 static int listen_tcp(struct ndmd *d, const char *where, struct ndm_str *why)

@@ -25,6 +25,7 @@
 #include "tls.h"
 
 #define STOP_SECONDS 10
+#define AGAIN_NS UINT64_C(1000000000)		/* a signal may come to us and to our group */
 #define IN_FLIGHT_BYTES (1024u << 20)		/* of all connections */
 #define VERSION "0.1.0"
 
@@ -73,6 +74,8 @@ static void stop_workers(struct ndmd *d)
 	unsigned i;
 
 	for (i = 0; i < d->nworkers; i++) {
+		if (!d->workers[i].loop)
+			continue;
 		d->workers[i].stop_msg.fn = stop_arrived;
 		ndm_loop_post(d->workers[i].loop, &d->workers[i].stop_msg);
 	}
@@ -172,6 +175,7 @@ void ndmd_stop(struct ndmd *d, int status)
 		return;
 	d->stopping = true;
 	d->status = status;
+	d->stop_ns = ndm_now(d->workers[0].loop);
 	system_notify("STOPPING=1");
 	listen_stop(d);
 	if (d->run_pid)
@@ -254,11 +258,12 @@ static void on_signal(evutil_socket_t number, short what, void *arg)
 		system_child(d);
 		break;
 	default:
-		if (d->stopping) {
+		if (!d->stopping) {
+			ndmd_stop(d, 0);
+		} else if (ndm_now(d->workers[0].loop) - d->stop_ns > AGAIN_NS) {
 			log_line(&d->log, NDM_LOG_WARNING, "a second signal: ending at once");
 			_exit(1);
 		}
-		ndmd_stop(d, 0);
 	}
 }
 
@@ -489,7 +494,7 @@ static int start_workers(struct ndmd *d)
 
 static void clean_up(struct ndmd *d)
 {
-	bool clean = d->context && !ndm_device_first(d->context);
+	bool clean = !d->context || !ndm_device_first(d->context);
 	unsigned i;
 
 	for (i = 1; i < d->nworkers; i++)
@@ -506,7 +511,7 @@ static void clean_up(struct ndmd *d)
 	tls_free(d->tls);
 	if (d->config)
 		ndm_config_free(d->config);
-	if (d->context && !clean)		/* devices that stay hold on to all the rest */
+	if (!clean)				/* devices that stay hold on to all the rest */
 		return;
 	if (d->context)
 		ndm_context_free(d->context);
@@ -575,8 +580,11 @@ int ndmd_main(struct options *opt)
 		return 1;
 	d.world->log = log_for_world(&d.log);
 	ndm_world_os_direct_io(d.world, d.opt.direct);
-	if (start_tls(&d) || start_workers(&d))
+	if (start_tls(&d) || start_workers(&d)) {
+		stop_workers(&d);
+		clean_up(&d);
 		return 1;
+	}
 	if (opt->explain)
 		explain(&d);
 	ndm_mutex_init(&d.apply_lock, d.workers[0].loop);

@@ -65,6 +65,7 @@ struct ndmd {
 	bool ready;				/* clients have been let in */
 	bool stopping, removing, applying, apply_again;
 	int status;				/* of exit */
+	uint64_t stop_ns;
 	struct ndm_str boot_why;
 	int boot_err;
 	pid_t run_pid;				/* --run */
