@@ -275,7 +275,7 @@ void ndm_loop_end(struct ndm_loop *loop)
 	loop_turn(loop);
 	loop->running = false;
 	timers_arm(loop);
-	if (loop->nready)
+	if (loop->nready || atomic_load_explicit(&loop->mailbox, memory_order_relaxed))
 		loop->world->ops->kick(loop);
 }
 
