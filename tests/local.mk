@@ -55,6 +55,7 @@ shell_tests += tests/sim/check.sh
 shell_tests += tests/house.sh
 shell_tests += tests/conformance.sh
 shell_tests += tests/install.sh
+shell_tests += tests/readme.sh
 shell_tests += tests/interop/filesystem.sh
 shell_tests += tests/interop/plugin.sh
 shell_tests += tests/interop/store-files.sh
