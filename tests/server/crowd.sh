@@ -107,6 +107,7 @@ assert descriptors() <= few, (descriptors(), few)
 assert first.alive()
 PY
 python3 crowd.py "$sock" "$ndmd_pid" "$top_srcdir/tests/server" "${NDM_SANITIZERS:-}" || fail "see above"
-[ "$("$NDMSETUP" info -c --noheadings -o open e)" -eq 1 ] || fail "somebody still holds the device"
+nobody_holds() { [ "$("$NDMSETUP" info -c --noheadings -o open e)" -eq 0 ]; }
+wait_for "everybody to be gone" nobody_holds
 grep -q 'has not finished the handshake in 2 seconds' ndmd.err
 stop_ndmd
