@@ -66,6 +66,7 @@ struct json {
 	FILE *out;
 	unsigned depth;
 	bool first, after_name;
+	bool one_line;
 };
 void json_open(struct json *json, char bracket);
 void json_close(struct json *json, char bracket);
@@ -79,6 +80,6 @@ void json_raw(struct json *json, const char *document);
 /* ndm.c: programs and words */
 typedef int program_main(struct client *client, int argc, char **argv);
 program_main dmsetup_main, plan_main, apply_main, export_main, graph_main, explain_main,
-	describe_main, monitor_main, top_main, version_main, exports_main, holders_main;
+	describe_main, monitor_main, top_main, version_main, holders_main;
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * json.c - a writer of JSON: two blanks an indent, one member a line.  Bytes that are not
+ * json.c - a writer of JSON: two blanks an indent, one member a line, or all in one.  Bytes that are not
  * UTF-8 (a name may hold any) are written as U+FFFD, so that the document stays valid.
  */
 #include "client.h"
@@ -14,11 +14,10 @@ static void before_value(struct json *json)
 		json->after_name = false;
 		return;
 	}
-	if (json->depth) {
-		if (!json->first)
-			fputc(',', json->out);
+	if (json->depth && !json->first)
+		fputs(json->one_line ? ", " : ",", json->out);
+	if (json->depth && !json->one_line)
 		fprintf(json->out, "\n%*s", (int)json->depth * 2, "");
-	}
 	json->first = false;
 }
 
@@ -33,7 +32,7 @@ void json_open(struct json *json, char bracket)
 void json_close(struct json *json, char bracket)
 {
 	json->depth--;
-	if (!json->first)
+	if (!json->first && !json->one_line)
 		fprintf(json->out, "\n%*s", (int)json->depth * 2, "");
 	fputc(bracket, json->out);
 	json->first = false;
@@ -111,6 +110,10 @@ void json_bool(struct json *json, bool value)
 /* A document that somebody else wrote. */
 void json_raw(struct json *json, const char *document)
 {
+	size_t n = strlen(document);
+
+	while (n && document[n - 1] == '\n')
+		n--;
 	before_value(json);
-	fputs(document, json->out);
+	fwrite(document, 1, n, json->out);
 }

@@ -2,10 +2,11 @@
 # client/ndm is one program of many names; client/ndmsetup is a link to it.
 
 client_ndm_SOURCES = \
-	client/client.h client/ndm.c client/control.c client/json.c client/list.c \
-	client/mangle.c client/report.h client/report.c client/report-help.c \
+	client/client.h client/ndm.c client/control.c client/explain.c client/export.h \
+	client/export.c client/graph.c client/json.c client/list.c client/monitor.c \
+	client/mangle.c client/plan.c client/report.h client/report.c client/report-help.c \
 	client/report-output.c client/report-select.c client/table-text.c client/task.h \
-	client/task.c client/task-run.c client/text.c client/units.c \
+	client/task.c client/task-run.c client/text.c client/top.c client/units.c \
 	client/dmsetup/dmsetup.h client/dmsetup/commands.c client/dmsetup/common.c \
 	client/dmsetup/create.c client/dmsetup/fields.c client/dmsetup/info.c \
 	client/dmsetup/lifecycle.c client/dmsetup/main.c client/dmsetup/misc.c \

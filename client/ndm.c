@@ -21,6 +21,16 @@ static const struct word words[] = {
 	{ "dmsetup", dmsetup_main, "COMMAND...            dmsetup's command line" },
 	{ "dmstats", dmsetup_main, "COMMAND...            dmstats' command line" },
 	{ "devmap_name", dmsetup_main, "MAJOR MINOR           the name of a device" },
+	{ "plan", plan_main, "[FILE.yaml]           what applying a file of volumes would change" },
+	{ "apply", apply_main, "[FILE.yaml]           change it" },
+	{ "export", export_main, "[NAME [--uri|--qemu|--libvirt-xml]]  how to reach an export" },
+	{ "tree", graph_main, "[--dot|--mermaid|-j]  which device stands on which" },
+	{ "explain", explain_main, "NAME                  table and status with every value named" },
+	{ "describe", describe_main, "[TARGET]              the arguments of a target" },
+	{ "holders", holders_main, "NAME                  who has a device open" },
+	{ "monitor", monitor_main, "[-j]                  what happens, a line each" },
+	{ "top", top_main, "[-n ROUNDS]           throughput and latency, live" },
+	{ "version", version_main, "                      of the ndmd that answers" },
 };
 
 static const struct word *find_word(const char *name)
