@@ -37,6 +37,8 @@ static void target_limits(struct ndm_target *ti, struct ndm_limits *l, bool *dis
 	*l = (struct ndm_limits){ .logical_block_bytes = NDM_SECTOR_BYTES,
 				  .physical_block_bytes = NDM_SECTOR_BYTES };
 	for (d = ti->devs; d; d = d->next) {
+		if (!d->nr)			/* a log, metadata: not where the data lies */
+			continue;
 		limits_stack(l, &d->store->limits);
 		if (!d->store->limits.max_discard_sectors)
 			below_discards = false;
@@ -87,7 +89,7 @@ static int area_check(const struct ndm_dev *d, uint32_t block_bytes, struct ndm_
 	uint64_t size = d->store->nr, block = block_bytes >> NDM_SECTOR_SHIFT;
 	unsigned long long start = d->start, nr = d->nr;
 
-	if (!size)
+	if (!size || !d->nr)
 		return 0;
 	if (d->start >= size || d->start + d->nr > size || d->start + d->nr < d->start) {
 		ndm_printf(why, "%s too small for target: start=%llu, len=%llu, dev_size=%llu",

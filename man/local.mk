@@ -14,6 +14,7 @@ target_pages = \
 	man/generated/ndm-error.7 \
 	man/generated/ndm-flakey.7 \
 	man/generated/ndm-linear.7 \
+	man/generated/ndm-log-writes.7 \
 	man/generated/ndm-striped.7 \
 	man/generated/ndm-switch.7 \
 	man/generated/ndm-unstriped.7 \

@@ -14,6 +14,7 @@
 	X(ebs) \
 	X(unstriped) \
 	X(switch) \
-	X(crypt)
+	X(crypt) \
+	X(log_writes)
 
 #endif

@@ -12,3 +12,4 @@ libndm_core_la_SOURCES += targets/ebs.c
 libndm_core_la_SOURCES += targets/unstriped.c
 libndm_core_la_SOURCES += targets/switch.c
 libndm_core_la_SOURCES += targets/crypt/crypt.h targets/crypt/table.c targets/crypt/key.c targets/crypt/io.c
+libndm_core_la_SOURCES += targets/log-writes.c
