@@ -76,6 +76,7 @@ void json_number(struct json *json, uint64_t number);
 void json_real(struct json *json, double number);
 void json_bool(struct json *json, bool value);
 void json_raw(struct json *json, const char *document);
+int json_lay_out(const char *document);	/* explain.c: for people */
 
 /* ndm.c: programs and words */
 typedef int program_main(struct client *client, int argc, char **argv);

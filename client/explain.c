@@ -116,8 +116,8 @@ static bool put_value(struct layout *l, unsigned depth, bool in_list)
 	return true;
 }
 
-/* Lays out several documents one after the other. */
-static int print_layout(const char *document)
+/* Lays out several documents one after the other; 0, or 1 after a message. */
+int json_lay_out(const char *document)
 {
 	struct layout l = { .at = document, .out = stdout };
 
@@ -145,7 +145,7 @@ static int run(struct client *client, uint32_t command, const char *request, boo
 		printf("%s%s", text, *text && text[strlen(text) - 1] == '\n' ? "" : "\n");
 		status = 0;
 	} else if (!err) {
-		status = print_layout(text);
+		status = json_lay_out(text);
 	}
 	free(text);
 	return status;

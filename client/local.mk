@@ -31,3 +31,17 @@ client-install-links:
 client-uninstall-links:
 	rm -f $(DESTDIR)$(bindir)/ndmsetup
 .PHONY: client-install-links client-uninstall-links
+
+schemadir = $(pkgdatadir)/schema
+dist_schema_DATA = \
+	client/schema/deps.json client/schema/exports.json client/schema/info.json \
+	client/schema/info-columns.json client/schema/ls.json client/schema/monitor.json \
+	client/schema/plan.json client/schema/stats.json client/schema/status.json \
+	client/schema/table.json client/schema/targets.json client/schema/top.json \
+	client/schema/tree.json client/schema/version.json
+
+TESTS += tests/client/json.sh tests/client/same-as-dmsetup.sh tests/client/words.sh
+EXTRA_DIST += tests/client/json.sh tests/client/same-as-dmsetup.sh tests/client/words.sh \
+	tests/client/functions.sh tests/client/fake-ndmd.py tests/client/check-json.py \
+	tests/client/same-as-dmsetup.py tests/client/commands-devices.txt \
+	tests/client/commands-stats.txt tests/client/commands-words.txt

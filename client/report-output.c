@@ -140,6 +140,13 @@ static void print_as_columns(const struct report *report)
 	}
 }
 
+static void sort_rows(struct report *report)
+{
+	if (report->nr_rows)
+		qsort_r(report->rows, report->nr_rows, sizeof(*report->rows), compare_rows,
+			report);
+}
+
 static void drop_rows(struct report *report)
 {
 	size_t i, j;
@@ -157,7 +164,7 @@ void report_json(struct report *report, struct json *json)
 {
 	size_t i, j;
 
-	qsort_r(report->rows, report->nr_rows, sizeof(*report->rows), compare_rows, report);
+	sort_rows(report);
 	for (i = 0; i < report->nr_rows; i++) {
 		json_open(json, '{');
 		for (j = 0; j < report->nr_columns; j++) {
@@ -187,7 +194,7 @@ void report_output(struct report *report)
 	if (!report->nr_rows)
 		return;
 	set_widths(report);
-	qsort_r(report->rows, report->nr_rows, sizeof(*report->rows), compare_rows, report);
+	sort_rows(report);
 	if (report->flags & REPORT_ROWS) {
 		print_as_rows(report);
 	} else {

@@ -142,7 +142,8 @@ static void say_failed(const struct task *task)
 {
 	char number[32] = "";
 
-	if (task->quiet || task->error == -EINTR)
+	/* What happened to the connection has been told. */
+	if (task->quiet || task->error == -EINTR || task->client->fd < 0)
 		return;
 	if (task->major > 0)
 		snprintf(number, sizeof(number), "(%d:%d)", task->major,

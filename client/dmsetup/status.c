@@ -139,6 +139,24 @@ static void print_line(struct status_view *v, struct line *line)
 		putchar('\n');
 }
 
+static void list_device(struct status_view *v)
+{
+	struct json *json = &v->ds->json;
+
+	if (!v->ds->o.json) {
+		printf("%s\t(%u, %u)\n", v->name, v->info.major, v->info.minor);
+		return;
+	}
+	json_open(json, '{');
+	json_name(json, "name");
+	json_string(json, v->name);
+	json_name(json, "major");
+	json_number(json, v->info.major);
+	json_name(json, "minor");
+	json_number(json, v->info.minor);
+	json_close(json, '}');
+}
+
 static void print_all(struct status_view *v)
 {
 	struct task *task = v->task;
@@ -152,7 +170,7 @@ static void print_all(struct status_view *v)
 			continue;
 		if (v->mode == MODE_LS) {
 			if (!v->quiet)
-				printf("%s\t(%u, %u)\n", v->name, v->info.major, v->info.minor);
+				list_device(v);
 			v->matched = true;
 			break;
 		}
@@ -229,7 +247,7 @@ static void print_explained(struct status_view *v)
 	char *text;
 
 	if (!control_text(v->ds->client, NDM_CTL_EXPLAIN, v->task->dmi->name, &text) && *text)
-		printf("%s%s", text, text[strlen(text) - 1] == '\n' ? "" : "\n");
+		json_lay_out(text);
 	free(text);
 }
 

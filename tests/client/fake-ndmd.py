@@ -9,6 +9,7 @@ can be tested alone.  Tables are only checked for what the client can get wrong:
 length and the name of the target type.  It ends with SIGTERM.
 """
 import errno
+import json
 import os
 import re
 import socket
@@ -140,7 +141,7 @@ class Session(threading.Thread):
             return "".join("create %s\n" % m for m in re.findall(r"^  (\w+):", text, re.M))
         if command == 0x1006:
             d = w.find(text.split()[0], "", 0)
-            return '{"device": "%s"}' % d.name
+            return json.dumps({"device": d.name})
         if command == 0x1007:
             return '{"targets": [%s]}' % ", ".join('"%s"' % t for t in TARGETS if text in ("", t))
         if command == 0x1008:
