@@ -20,6 +20,7 @@ static const struct word words[] = {
 	{ "ndmsetup", dmsetup_main, NULL },
 	{ "dmsetup", dmsetup_main, "COMMAND...            dmsetup's command line" },
 	{ "dmstats", dmsetup_main, "COMMAND...            dmstats' command line" },
+	{ "cryptsetup", cryptsetup_main, "ACTION...             cryptsetup's command line: LUKS, plain" },
 	{ "devmap_name", dmsetup_main, "MAJOR MINOR           the name of a device" },
 	{ "plan", plan_main, "[FILE.yaml]           what applying a file of volumes would change" },
 	{ "apply", apply_main, "[FILE.yaml]           change it" },

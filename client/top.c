@@ -51,6 +51,18 @@ static bool own_region(struct stats *stats)
 	return task != NULL;
 }
 
+/* A device without a live table has nothing to be counted. */
+static bool is_live(struct client *client, const char *name)
+{
+	struct task *task = task_new(client, TASK_INFO);
+	struct info info = { 0 };
+
+	if (task && task_set_name(task, name) && task_run(task))
+		task_info(task, &info);
+	task_free(task);
+	return info.live;
+}
+
 static double sum(const struct stats *stats, enum counter counter)
 {
 	return stats->n && stats->regions[0].nr_areas ?
@@ -65,7 +77,8 @@ static void measure(struct top *top, const char *name, struct line_of_top *line)
 
 	memset(line, 0, sizeof(*line));
 	line->name = strdup(name);
-	if (own_region(&stats) && stats_populate(&stats, PROGRAM)) {
+	if (is_live(top->client, name) && own_region(&stats) &&
+	    stats_populate(&stats, PROGRAM)) {
 		line->reads = sum(&stats, READS) / top->seconds;
 		line->writes = sum(&stats, WRITES) / top->seconds;
 		line->read_bytes = sum(&stats, READ_SECTORS) * 512 / top->seconds;

@@ -8,6 +8,7 @@
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 enum kind { FLAG, TEXT, NUMBER, SIZE };
 
@@ -179,7 +180,8 @@ bool cs_options(struct cs *cs, int *argc, char ***argv, int *status)
 	while ((c = getopt_long(*argc, *argv, letters, longs, &index)) != -1) {
 		for (i = 0; i < NKNOWN && c != (int)i + 256 && c != known[i].letter; i++)
 			;
-		if (i == NKNOWN || (c == '?' && optopt) || !take(cs, &known[i], optarg))
+		if (i == NKNOWN || (c == '?' && strcmp((*argv)[optind - 1], "-?")) ||
+		    !take(cs, &known[i], optarg))
 			return false;
 	}
 	cs->batch = given(cs, CS_BATCH_MODE);

@@ -387,6 +387,8 @@ class Session(threading.Thread):
         size = d.live.size if d.live else 0
         if verb == "create":
             start, length = (0, size) if args[0] == "-" else map(int, args[0].split("+"))
+            if not length:
+                raise Refused(errno.EINVAL)
             step = -(-length // int(args[1][1:])) if args[1][0] == "/" else int(args[1])
             rest, opts = args[2:], []
             if rest and rest[0].isdigit():
