@@ -25,3 +25,5 @@ tests_sim_run_SOURCES += tests/sim/script-delay.c
 tests_sim_run_SOURCES += tests/sim/script-linear.c
 tests_sim_run_SOURCES += tests/sim/script-striped.c
 tests_sim_run_SOURCES += tests/sim/script-planted.c
+tests_sim_run_SOURCES += tests/sim/script-stack.c
+tests_sim_run_SOURCES += tests/sim/script-self.c
