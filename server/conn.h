@@ -127,6 +127,7 @@ void transmit_again(struct conn *);		/* it was over a limit */
 /* reply.c */
 struct request *request_new(struct conn *, uint64_t cookie);
 void request_free(struct request *);
+void request_drop_data(struct request *);	/* buffers, before the reply is sent */
 void reply_ok(struct request *);		/* whatever belongs to it is in buf or extents */
 void reply_error(struct request *, uint32_t nbd_error);
 uint32_t reply_errno(const struct request *, int err);

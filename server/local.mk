@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-server_ndmd_SOURCES = \
+# All but main.c; the fuzzers of tests/fuzz are made of them, too.
+server_parts = \
 	server/conn.c server/conn.h \
 	server/control-call.h \
 	server/control-device.c \
@@ -12,7 +13,6 @@ server_ndmd_SOURCES = \
 	server/handshake.c server/handshake.h \
 	server/listen.c \
 	server/log.c server/log.h \
-	server/main.c \
 	server/meta.c server/meta.h \
 	server/metrics.c \
 	server/nbd-protocol.h \
@@ -26,5 +26,6 @@ server_ndmd_SOURCES = \
 	server/transmit.c \
 	server/volumes.c \
 	server/worker.c server/worker.h
+server_ndmd_SOURCES = server/main.c $(server_parts)
 server_ndmd_LDADD = libndm-core.la $(LIBEVENT_LIBS) $(OPENSSL_LIBS) -lpthread
 sbin_PROGRAMS += server/ndmd

@@ -48,7 +48,7 @@ static void feed_starved(struct worker *w)
 			worker_again(c);
 }
 
-static void request_drop_data(struct request *r)
+void request_drop_data(struct request *r)
 {
 	struct pool *pool = &r->conn->worker->pool;
 

@@ -177,6 +177,7 @@ static void submit_status(struct conn *c, struct request *r, const uint8_t *p, u
 		wanted |= 1u << id;
 	}
 	r->contexts = wanted;
+	request_drop_data(r);			/* the answer gets a buffer of its own */
 	err = r->length ? check_range(c, &h, r->length) : NBD_EINVAL;
 	if (err)
 		reply_error(r, err);

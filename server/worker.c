@@ -178,28 +178,32 @@ static void free_finished(struct worker *w)
 	}
 }
 
+void worker_turn(struct worker *w)
+{
+	bool more = w->again || w->dirty || w->finished || ndm_loop_busy(w->loop);
+
+	ndm_loop_begin(w->loop);
+	event_base_loop(w->base, more ? EVLOOP_ONCE | EVLOOP_NONBLOCK : EVLOOP_ONCE);
+	if (w->again)
+		run_again(w);
+	ndm_loop_end(w->loop);
+	if (w->loop_ready) {
+		w->loop_ready = false;
+		ndm_loop_run(w->loop);
+	}
+	send_replies(w);
+	if (w->finished) {
+		ndm_loop_begin(w->loop);
+		free_finished(w);
+		ndm_loop_end(w->loop);
+	}
+	trim_later(w);
+}
+
 void worker_run(struct worker *w)
 {
-	while (!w->stop) {
-		bool more = w->again || w->dirty || w->finished || ndm_loop_busy(w->loop);
-
-		ndm_loop_begin(w->loop);
-		event_base_loop(w->base, more ? EVLOOP_ONCE | EVLOOP_NONBLOCK : EVLOOP_ONCE);
-		if (w->again)
-			run_again(w);
-		ndm_loop_end(w->loop);
-		if (w->loop_ready) {
-			w->loop_ready = false;
-			ndm_loop_run(w->loop);
-		}
-		send_replies(w);
-		if (w->finished) {
-			ndm_loop_begin(w->loop);
-			free_finished(w);
-			ndm_loop_end(w->loop);
-		}
-		trim_later(w);
-	}
+	while (!w->stop)
+		worker_turn(w);
 }
 
 static void *worker_thread(void *arg)

@@ -50,6 +50,7 @@ struct worker {
 int worker_init(struct worker *, struct ndmd *, unsigned index);
 void worker_fini(struct worker *);
 int worker_start(struct worker *);	/* a thread of its own */
+void worker_turn(struct worker *);	/* waits for something to do, and does it */
 void worker_run(struct worker *);	/* until stop */
 void worker_dirty(struct conn *);
 void worker_again(struct conn *);

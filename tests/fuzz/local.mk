@@ -3,7 +3,9 @@
 
 fuzzers =
 fuzzers += tests/fuzz/fuzz-control
+fuzzers += tests/fuzz/fuzz-handshake
 fuzzers += tests/fuzz/fuzz-table
+fuzzers += tests/fuzz/fuzz-transmit
 fuzzers += tests/fuzz/fuzz-yaml
 
 FUZZ_LINK = $(AM_LDFLAGS) -fsanitize=fuzzer
@@ -12,6 +14,14 @@ tests_fuzz_fuzz_control_SOURCES = tests/fuzz/fuzz-control.c server/control-dm.c 
 	server/control-table.c
 tests_fuzz_fuzz_control_LDADD = libndm-core.la
 tests_fuzz_fuzz_control_LDFLAGS = $(FUZZ_LINK)
+tests_fuzz_fuzz_handshake_SOURCES = tests/fuzz/fuzz-handshake.c tests/fuzz/nbd-server.c tests/fuzz/nbd-server.h \
+	$(server_parts)
+tests_fuzz_fuzz_handshake_LDADD = $(server_ndmd_LDADD)
+tests_fuzz_fuzz_handshake_LDFLAGS = $(FUZZ_LINK)
+tests_fuzz_fuzz_transmit_SOURCES = tests/fuzz/fuzz-transmit.c tests/fuzz/nbd-server.c tests/fuzz/nbd-server.h \
+	$(server_parts)
+tests_fuzz_fuzz_transmit_LDADD = $(server_ndmd_LDADD)
+tests_fuzz_fuzz_transmit_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_table_LDADD = libndm-core.la
 tests_fuzz_fuzz_table_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_yaml_LDADD = libndm-core.la
@@ -22,4 +32,5 @@ noinst_PROGRAMS += $(fuzzers)
 endif
 
 EXTRA_DIST += tests/fuzz/run tests/fuzz/seeds.sh tests/fuzz/yaml.dict tests/fuzz/fuzz-table.c tests/fuzz/fuzz-control.c \
-	tests/fuzz/fuzz-yaml.c
+	tests/fuzz/fuzz-yaml.c \
+	tests/fuzz/fuzz-handshake.c tests/fuzz/fuzz-transmit.c tests/fuzz/nbd-server.c tests/fuzz/nbd-server.h tests/fuzz/nbd-seeds.py

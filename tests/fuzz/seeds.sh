@@ -40,6 +40,9 @@ control)
 	    open("seed-%03d" % i, "wb").write(s)
 	END
 	;;
+handshake | transmit)
+	python3 "$tests/fuzz/nbd-seeds.py" "$name"
+	;;
 *)
 	[ ! -d "$tests/fuzz/corpus/$name" ] || cp "$tests/fuzz/corpus/$name"/* .
 	;;
