@@ -56,7 +56,7 @@ static void print_help(FILE *out)
 
 static bool is_program(const struct word *word)
 {
-	return word && word->run == dmsetup_main;
+	return word && (word->run == dmsetup_main || word->run == cryptsetup_main);
 }
 
 /* `ndm [--control SOCKET] WORD ...` */

@@ -52,4 +52,5 @@ libndm_la_LDFLAGS = $(AM_LDFLAGS) -version-info 0:0:0 -no-undefined -export-symb
 noinst_LTLIBRARIES += libndm-core.la
 lib_LTLIBRARIES += libndm.la
 include lib/kit/local.mk
+include lib/luks/local.mk
 include lib/os/local.mk

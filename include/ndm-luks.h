@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * ndm-luks.h - LUKS1 and LUKS2 headers: open, make, change.  Format code alone: where the bytes
+ * are is the caller's affair (struct ndm_luks_io), and so is what is done with the tables.
+ *
+ * Calls block, and those that derive keys take long and much memory; nothing here belongs on a
+ * loop.  Errors: 0 or -errno, and a sentence from ndm_luks_why().
+ *
+ *	-EPERM	no keyslot takes the passphrase		-EINVAL	the header makes no sense
+ *	-ENOENT	no such keyslot, token			-ENXIO	no LUKS header
+ *	-EBUSY	the slot is in use			-ENOSPC	no room for another keyslot
+ *
+ * Keys are in memory that is locked where possible, and wiped.
+ */
+#ifndef NDM_LUKS_H
+#define NDM_LUKS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define NDM_LUKS_KEY_MAX 512			/* bytes of a volume key, or of an area's */
+#define NDM_LUKS_SLOTS 32			/* LUKS2's keyslots; LUKS1 has 8 */
+
+/* Where the header is.  Short reads are errors. */
+struct ndm_luks_io {
+	int (*read)(struct ndm_luks_io *, uint64_t offset, void *, size_t bytes);
+	int (*write)(struct ndm_luks_io *, uint64_t offset, const void *, size_t bytes);
+	int (*sync)(struct ndm_luks_io *);
+	uint64_t bytes;				/* size of the device or file */
+	bool writable;
+};
+
+struct ndm_luks;
+
+struct ndm_luks *ndm_luks_new(struct ndm_luks_io *);	/* NULL: no memory */
+void ndm_luks_free(struct ndm_luks *);
+const char *ndm_luks_why(const struct ndm_luks *);
+
+/* Reads the header; of LUKS2's two copies a damaged one is written anew where that is possible. */
+int ndm_luks_load(struct ndm_luks *);
+int ndm_luks_version(const struct ndm_luks *);		/* 1 or 2 */
+const char *ndm_luks_uuid(const struct ndm_luks *);
+bool ndm_luks_repaired(const struct ndm_luks *);	/* a copy was damaged, or older */
+const char *ndm_luks_label(const struct ndm_luks *);
+const char *ndm_luks_subsystem(const struct ndm_luks *);
+uint64_t ndm_luks_header_bytes(const struct ndm_luks *);	/* with the keyslots */
+size_t ndm_luks_key_bytes(const struct ndm_luks *);	/* of the volume key; 0: unknown */
+
+/* ---- keyslots ---- */
+
+enum ndm_luks_slot { NDM_LUKS_INVALID, NDM_LUKS_INACTIVE, NDM_LUKS_ACTIVE, NDM_LUKS_ACTIVE_LAST };
+enum ndm_luks_slot ndm_luks_slot_state(const struct ndm_luks *, int slot);
+int ndm_luks_slots(const struct ndm_luks *);		/* how many there can be */
+
+/*
+ * The volume key, by a passphrase.  slot: -1 = try all, by priority.  Returns the slot.  key:
+ * NDM_LUKS_KEY_MAX bytes.
+ */
+int ndm_luks_unlock(struct ndm_luks *, int slot, const void *pass, size_t pass_bytes, uint8_t *key,
+		    size_t *key_bytes);
+int ndm_luks_check_key(struct ndm_luks *, const uint8_t *key, size_t key_bytes);
+
+struct ndm_luks_kdf {
+	const char *type;			/* "pbkdf2", "argon2i", "argon2id" */
+	const char *hash;			/* pbkdf2; also the AF splitter's */
+	uint32_t iterations;			/* or time */
+	uint32_t memory_kib, lanes;
+	const char *cipher;			/* of the keyslot area; NULL: aes-xts-plain64 */
+	unsigned cipher_key_bytes;		/* 0: 64 */
+};
+/* Runs it once over nothing in particular: for those who measure. */
+int ndm_luks_kdf_try(const struct ndm_luks_kdf *, size_t out_bytes);
+
+/* slot: -1 = the first free one.  Returns the slot. */
+int ndm_luks_add(struct ndm_luks *, int slot, const void *pass, size_t pass_bytes,
+		 const uint8_t *key, size_t key_bytes, const struct ndm_luks_kdf *);
+int ndm_luks_kill(struct ndm_luks *, int slot);		/* overwrites its area, too */
+int ndm_luks_erase(struct ndm_luks *);			/* all keyslots */
+/* The slot's parameters as they are, for a change of passphrase; texts live as the header does. */
+int ndm_luks_slot_kdf(struct ndm_luks *, int slot, struct ndm_luks_kdf *);
+int ndm_luks_set_priority(struct ndm_luks *, int slot, int priority);	/* 0, 1, 2; LUKS2 */
+
+/* ---- making one ---- */
+
+struct ndm_luks_format {
+	int version;
+	const char *cipher;			/* "aes-xts-plain64" */
+	size_t key_bytes;			/* MAC key not counted */
+	const char *hash;			/* of LUKS1's all, of LUKS2's digest */
+	uint32_t digest_iterations;		/* at least 1000 */
+	const char *uuid;			/* NULL: a new one */
+	const char *label, *subsystem;		/* LUKS2; NULL: none */
+	unsigned sector_bytes;			/* LUKS2: 512 .. 4096 */
+	const char *integrity;			/* LUKS2: "hmac(sha256)", "aead", "poly1305"; NULL */
+	int64_t data_offset;			/* bytes; -1: as usual */
+	uint64_t align_bytes;			/* of the data; 0: 1 MiB */
+	uint64_t metadata_bytes, keyslots_bytes;	/* LUKS2; 0: as usual */
+	bool detached;				/* the data is elsewhere, from its start */
+};
+/* key: ndm_luks_format_key_bytes() of it.  Nothing is in the keyslots then. */
+size_t ndm_luks_format_key_bytes(const struct ndm_luks_format *);
+int ndm_luks_format(struct ndm_luks *, const struct ndm_luks_format *, const uint8_t *key);
+
+/* ---- tables ---- */
+
+struct ndm_luks_options {
+	const char *device;			/* of the data, as it shall stand in the table */
+	uint64_t device_bytes;
+	uint64_t skip, nr;			/* sectors of the segment left out; 0, 0: all */
+	bool discards, same_cpu, from_cpus, no_read_queue, no_write_queue, high_priority;
+	bool no_journal;			/* integrity in mode D */
+	const char *integrity_device;		/* how the upper table names the lower device */
+	uint64_t integrity_nr;			/* what the lower device provides, sectors */
+};
+struct ndm_luks_line {
+	uint64_t start, nr;
+	const char *type;
+	char *args;				/* holds the key: ndm_luks_lines_free() wipes it */
+};
+bool ndm_luks_has_integrity(const struct ndm_luks *);
+/* the integrity device below, as its superblock on the data device says */
+int ndm_luks_integrity_line(struct ndm_luks *, struct ndm_luks_io *data,
+			    const struct ndm_luks_options *, struct ndm_luks_line *);
+int ndm_luks_lines(struct ndm_luks *, const struct ndm_luks_options *, const uint8_t *key,
+		   size_t key_bytes, struct ndm_luks_line **, unsigned *n);
+void ndm_luks_lines_free(struct ndm_luks_line *, unsigned n);
+/* Any one of the flags stored in the header ("allow-discards", ...); LUKS2. */
+bool ndm_luks_flag(const struct ndm_luks *, const char *flag);
+int ndm_luks_set_flags(struct ndm_luks *, const char *const *flags, unsigned n);
+
+/* ---- other things in the header ---- */
+
+int ndm_luks_set_label(struct ndm_luks *, const char *label, const char *subsystem);
+int ndm_luks_set_uuid(struct ndm_luks *, const char *uuid);
+/* tokens are JSON texts; id -1: the first free.  json NULL: removed.  Returns the id. */
+int ndm_luks_token_set(struct ndm_luks *, int id, const char *json);
+char *ndm_luks_token_json(const struct ndm_luks *, int id);	/* allocated; NULL: none */
+char *ndm_luks_json(const struct ndm_luks *);		/* all of it, indented; allocated */
+char *ndm_luks_dump(const struct ndm_luks *, const char *device);	/* luksDump's; allocated */
+char *ndm_luks_dump_key(const struct ndm_luks *, const char *device, const uint8_t *key,
+			size_t key_bytes);
+void ndm_luks_text_free(char *);			/* wipes */
+
+/* Header and keyslots as they are on the device.  Restoring checks what it is given. */
+int ndm_luks_backup(struct ndm_luks *, struct ndm_luks_io *to);
+int ndm_luks_restore(struct ndm_luks *, struct ndm_luks_io *from);
+
+/* ---- secrets, for callers ---- */
+
+void *ndm_luks_secret(size_t bytes);			/* zeroed, locked */
+void ndm_luks_secret_free(void *, size_t bytes);
+int ndm_luks_random(void *, size_t bytes);
+/* cryptsetup's plain mode: a key from a passphrase.  hash: "plain" too */
+int ndm_luks_plain_key(const char *hash, const void *pass, size_t pass_bytes, uint8_t *key,
+		       size_t key_bytes);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
