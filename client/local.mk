@@ -32,8 +32,10 @@ CLEANFILES += client/ndmsetup
 
 client-install-links:
 	cd $(DESTDIR)$(bindir) && rm -f ndmsetup && $(LN_S) ndm ndmsetup
+	$(MKDIR_P) $(DESTDIR)$(bashcompletiondir)
+	cd $(DESTDIR)$(bashcompletiondir) && rm -f ndm.bash && $(LN_S) ndmsetup.bash ndm.bash
 client-uninstall-links:
-	rm -f $(DESTDIR)$(bindir)/ndmsetup
+	rm -f $(DESTDIR)$(bindir)/ndmsetup $(DESTDIR)$(bashcompletiondir)/ndm.bash
 .PHONY: client-install-links client-uninstall-links
 
 schemadir = $(pkgdatadir)/schema
@@ -44,8 +46,17 @@ dist_schema_DATA = \
 	client/schema/table.json client/schema/targets.json client/schema/top.json \
 	client/schema/tree.json client/schema/version.json
 
-TESTS += tests/client/json.sh tests/client/same-as-dmsetup.sh tests/client/words.sh
-EXTRA_DIST += tests/client/json.sh tests/client/same-as-dmsetup.sh tests/client/words.sh \
-	tests/client/functions.sh tests/client/fake-ndmd.py tests/client/check-json.py \
-	tests/client/same-as-dmsetup.py tests/client/commands-devices.txt \
+TESTS += tests/client/completion.sh tests/client/json.sh tests/client/same-as-dmsetup.sh \
+	tests/client/words.sh
+EXTRA_DIST += tests/client/completion.sh tests/client/json.sh \
+	tests/client/same-as-dmsetup.sh tests/client/words.sh tests/client/functions.sh \
+	tests/client/fake-ndmd.py tests/client/check-json.py tests/client/same-as-dmsetup.py tests/client/commands-devices.txt \
 	tests/client/commands-stats.txt tests/client/commands-words.txt
+
+dist_man_MANS += man/ndmsetup.8 man/ndm.1
+
+# bash-completion loads a file by the command's name: ndm's is a link to ndmsetup's.
+bashcompletiondir = $(datadir)/bash-completion/completions
+dist_bashcompletion_DATA = contrib/completion/ndmsetup.bash
+zshcompletiondir = $(datadir)/zsh/site-functions
+dist_zshcompletion_DATA = contrib/completion/_ndmsetup
