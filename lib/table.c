@@ -68,7 +68,10 @@ static const char *line_check(const struct ndm_table *t, const struct ndm_table_
 			      const struct ndm_target_type *type)
 {
 	const struct ndm_target *last = t->n ? &t->targets[t->n - 1] : NULL;
-	const struct ndm_target_type *immutable = table_immutable_type(t);
+	/* an immutable type tolerates no other, so the first line tells */
+	const struct ndm_target_type *first = t->n ? t->targets[0].type : NULL;
+	const struct ndm_target_type *immutable =
+		first && (first->features & NDM_TARGET_IMMUTABLE) ? first : NULL;
 
 	if (last && (t->targets[0].type->features & NDM_TARGET_SINGLETON))
 		return "the target before it must appear alone in table";
