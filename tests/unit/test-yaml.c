@@ -406,7 +406,7 @@ static void a_volume_changes_as_a_whole(struct box *b)
 	      "  good: {zero: {length: 8}}\n  bad: {linear: {length: 8, device: 'box:none'}}\n"
 	      "  top: {linear: {length: 8, device: low}}\n",
 	      "reload low\ncreate good\ncreate bad\nkeep top\n",
-	      "FILE:3:3: volume low: box:d too small for target: start=60, len=16, dev_size=64\n"
+	      "FILE:3:3: volume low: line 1 (linear): box:d too small for target: start=60, len=16, dev_size=64\n"
 	      "FILE:5:3: volume bad: line 1 (linear): Device lookup failed: no such disk\n");
 	assert_string_equal(box_table(b, "low"), "box:d 0");
 	assert_string_equal(box_table(b, "good"), "");
@@ -451,8 +451,8 @@ static void tables_are_tried_and_nothing_stays(struct box *b)
 	      "  b: {linear: {length: 16, device: a}}\n  c: {linear: {length: 8, device: '253:0'}}\n"
 	      "  d: {linear: {length: 8, device: 'box:d', offset: 57}}\n  e: {linear: {length: 8, device: d}}\n"
 	      "  f: {table: ['8 linear box:d', '8 zero']}\n  g: {loop: 7, zero: {length: 8}}\n",
-	      "FILE:4:3: volume b: 253:1 too small for target: start=0, len=16, dev_size=8\n"
-	      "FILE:6:3: volume d: box:d too small for target: start=57, len=8, dev_size=64\n"
+	      "FILE:4:3: volume b: line 1 (linear): 253:1 too small for target: start=0, len=16, dev_size=8\n"
+	      "FILE:6:3: volume d: line 1 (linear): box:d too small for target: start=57, len=8, dev_size=64\n"
 	      "FILE:8:3: volume f: line 1 (linear): Invalid argument count: 1 instead of 2 (<device> <offset>)\n"
 	      "FILE:9:3: volume g: there is no loop 7: there are 1, from 0 on\n");
 	assert_string_equal(box_log(b), "");
