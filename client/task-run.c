@@ -53,22 +53,36 @@ static bool carries_lines(const struct task *task)
 	return task->type == TASK_RELOAD;
 }
 
-/* Bytes that line i takes in the buffer, its NUL and the padding to 8 included. */
+/*
+ * Bytes that a line takes in the buffer, its NUL and the padding to 8 included.  A backslash is
+ * doubled: the kernel takes one away when it splits words, and the target gets what was written.
+ */
 static size_t line_bytes(const struct line *line)
 {
-	return (sizeof(struct dm_target_spec) + strlen(line->params) + 1 + 7) & ~(size_t)7;
+	size_t n = sizeof(struct dm_target_spec) + strlen(line->params) + 1;
+	const char *c;
+
+	for (c = line->params; *c; c++)
+		n += *c == '\\';
+	return (n + 7) & ~(size_t)7;
 }
 
 static char *put_line(char *at, const struct line *line)
 {
 	struct dm_target_spec *spec = (struct dm_target_spec *)at;
+	char *to = (char *)(spec + 1);
+	const char *c;
 
 	spec->sector_start = line->start;
 	spec->length = line->length;
 	spec->next = (uint32_t)line_bytes(line);
 	strcpy(spec->target_type, line->type);
-	strcpy(at + sizeof(*spec), line->params);
-	return at + spec->next;
+	for (c = line->params; *c; c++) {
+		if (*c == '\\')
+			*to++ = '\\';
+		*to++ = *c;
+	}
+	return at + spec->next;		/* the buffer was zeroed: the NUL is there */
 }
 
 static size_t buffer_bytes(const struct task *task)

@@ -186,21 +186,6 @@ bool task_set_text(struct task *task, char *text)
 	return text != NULL;
 }
 
-/* The library doubles backslashes, so that the target gets the words as the user wrote them. */
-static char *double_backslashes(const char *text)
-{
-	char *copy = malloc(2 * strlen(text) + 1), *to = copy;
-
-	for (; copy && *text; text++) {
-		if (*text == '\\')
-			*to++ = '\\';
-		*to++ = *text;
-	}
-	if (copy)
-		*to = '\0';
-	return copy;
-}
-
 bool task_add_line(struct task *task, uint64_t start, uint64_t length, const char *type,
 		   const char *params)
 {
@@ -220,7 +205,7 @@ bool task_add_line(struct task *task, uint64_t start, uint64_t length, const cha
 	line->start = start;
 	line->length = length;
 	strcpy(line->type, type);
-	line->params = double_backslashes(params);
+	line->params = strdup(params);
 	if (!line->params) {
 		say("Out of memory.");
 		return false;

@@ -61,7 +61,7 @@ int cs_dump(struct cs *cs)
 	} else {
 		out = given(cs, CS_DUMP_JSON) ? ndm_luks_json(l) : ndm_luks_dump(l, device);
 		if (out) {
-			printf("%s%s", out, given(cs, CS_DUMP_JSON) ? "\n" : "");
+			fputs(out, stdout);
 		} else {
 			say("Dump of JSON metadata is not supported for LUKS1.");
 			err = -EINVAL;
