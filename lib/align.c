@@ -135,7 +135,7 @@ static int zeroes_unaligned(struct ndm_opener *o, struct ndm_io *io)
 {
 	struct span in = span_inside(o, io);
 	uint64_t end = io->offset + io->bytes;
-	unsigned flags = io->flags & NDM_FUA;
+	unsigned flags = io->flags & (NDM_FUA | NDM_PREFLUSH);
 	int err = 0;
 
 	if (in.first >= in.end)			/* less than a block, or two edges that meet */
@@ -192,7 +192,7 @@ static int unaligned(struct ndm_opener *o, struct ndm_io *io)
 		ndm_wait(&dev->untracked_idle);
 	ndm_range_lock(&dev->align_locks, &range, s.first, s.end - 1);
 	if (io->op == NDM_WRITE)
-		err = change_and_write(o, io->flags & NDM_FUA, io->offset, io->bytes, &io->data);
+		err = change_and_write(o, io->flags & (NDM_FUA | NDM_PREFLUSH), io->offset, io->bytes, &io->data);
 	else if (io->op == NDM_ZEROES)
 		err = zeroes_unaligned(o, io);
 	else
