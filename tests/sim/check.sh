@@ -24,4 +24,4 @@ fails "$run" linear --lying
 "$run" linear --torn --runs 2
 "$run" control control-race --loops 3 --runs 50
 "$run" linear striped --fail-alloc all --runs 1
-"$run" linear striped $some --loops 3 --runs 2
+"$run" linear striped stack faulty --one-in 10 --loops 3 --runs 2

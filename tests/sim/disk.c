@@ -47,7 +47,7 @@ struct sim_disk *disk_find(struct sim *s, const char *name)
 	return NULL;
 }
 
-static struct sim_disk *disk_must(struct sim *s, const char *name)
+struct sim_disk *disk_must(struct sim *s, const char *name)
 {
 	struct sim_disk *d = disk_find(s, name);
 
@@ -126,6 +126,7 @@ void disks_free(struct sim *s)
 
 	for (i = 0; i < s->ndisks; i++) {
 		disk_forget_writes(s->disks[i]);
+		log_close(s->disks[i]);
 		free(s->disks[i]->durable);
 		free(s->disks[i]->visible);
 		free(s->disks[i]);
@@ -337,6 +338,7 @@ static void write_done(struct sim_disk *d, struct disk_request *r)
 		if (r->untouched || dice_below(&d->sim->world->order, 2))
 			w->gone[i] = true;
 	apply(d, w, d->visible);
+	log_write(d, r->bio, w->bytes);
 	if (r->bio->flags & NDM_FUA && !r->error && !d->sim->opt.lying) {
 		overtake(d, w);
 		apply(d, w, d->durable);
@@ -352,6 +354,7 @@ static void flush_done(struct sim_disk *d, uint64_t submitted)
 {
 	struct disk_write *w;
 
+	log_flush(d, submitted);
 	if (d->sim->opt.lying)
 		return;
 	while ((w = d->done) && w->done_seq < submitted) {
@@ -387,6 +390,18 @@ static void request_fire(struct sim_event *ev)
 		sim_trace(d->sim, "%s fails: %s", r->what, strerror(-error));
 	free(r);
 	ndm_end(bio, error);
+}
+
+void disks_sync(struct sim *s)
+{
+	unsigned i;
+
+	for (i = 0; i < s->ndisks; i++) {
+		assert(!s->disks[i]->flying);
+		memcpy(s->disks[i]->durable, s->disks[i]->visible,
+		       s->disks[i]->nr * NDM_SECTOR_BYTES);
+		disk_forget_writes(s->disks[i]);
+	}
 }
 
 /* ---- power cut ---- */
@@ -472,6 +487,7 @@ void disks_cut(struct sim *s, uint64_t mask, struct sim_dice *dice)
 		for (w = d->flying; w; w = w->next)
 			units = each_unit(d, w, units, fate_keep, &fate);
 		disk_forget_writes(d);
+		d->disconnected = false;
 		memcpy(d->visible, d->durable, d->nr * NDM_SECTOR_BYTES);
 	}
 }

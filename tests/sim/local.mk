@@ -8,6 +8,7 @@ tests_sim_run_SOURCES = tests/sim/sim.h tests/sim/priv.h \
 	tests/sim/disk.c \
 	tests/sim/fault.c \
 	tests/sim/io.c \
+	tests/sim/logwrites.c \
 	tests/sim/oracle.c \
 	tests/sim/run.c \
 	tests/sim/trial.c \
@@ -27,3 +28,4 @@ tests_sim_run_SOURCES += tests/sim/script-striped.c
 tests_sim_run_SOURCES += tests/sim/script-planted.c
 tests_sim_run_SOURCES += tests/sim/script-stack.c
 tests_sim_run_SOURCES += tests/sim/script-self.c
+tests_sim_run_SOURCES += tests/sim/script-faulty.c

@@ -82,16 +82,26 @@ struct sim_disk {
 	struct disk_write *flying, **flying_tail;	/* in order of submission */
 	bool disconnected;
 	unsigned ios;
+	struct log_file *log;			/* --log-writes; or NULL */
 };
 
 extern const struct ndm_store_ops sim_disk_ops;
 
 struct sim_disk *disk_find(struct sim *, const char *name);
+struct sim_disk *disk_must(struct sim *, const char *name);	/* or the trial fails */
 void disks_create(struct sim *);
 void disks_free(struct sim *);
 unsigned disks_at_risk(struct sim *);		/* units (blocks of volatile writes) */
+void disks_sync(struct sim *);			/* everything completed is durable */
 /* mask: which units survive (bit per unit); NULL dice means "use the mask" */
 void disks_cut(struct sim *, uint64_t mask, struct sim_dice *);
+
+/* ---- dm-log-writes (logwrites.c) ---- */
+
+void log_open(struct sim_disk *, const char *path);
+void log_write(struct sim_disk *, const struct ndm_bio *, const uint8_t *bytes);	/* completed */
+void log_flush(struct sim_disk *, uint64_t submitted);				/* likewise */
+void log_close(struct sim_disk *);
 
 /* ---- moments and faults (fault.c) ---- */
 
@@ -166,7 +176,7 @@ struct sim_options {
 	bool torn, lying, blind, trace, moments, keep_going, one_loop;
 	unsigned loops;				/* 0 = as the script says */
 	unsigned fail_alloc;
-	const char *cut_moment;
+	const char *cut_moment, *log_disk, *log_path;
 	unsigned cut_moment_nth;
 	struct sim_cut replay[SIM_DEPTH_MAX];
 	unsigned nreplay;
@@ -200,6 +210,7 @@ struct sim {
 	/* cuts so far */
 	struct sim_cut path[SIM_DEPTH_MAX];
 	unsigned ncuts;
+	bool formatting;			/* no cuts yet */
 	bool power_off;				/* a moment said so; the cut follows at once */
 	bool changed;				/* a disk's state, since the last cut tried */
 

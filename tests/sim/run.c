@@ -35,6 +35,7 @@ static const char usage_text[] =
 "  --torn            blocks in flight at a cut may come back as garbage\n"
 "  --lying           disks that do not keep FLUSH and FUA\n"
 "  --blind           without the oracle (to see that a test depends on it)\n"
+"  --log-writes DISK=FILE  what the disk was told, in the format of dm-log-writes\n"
 "  --keep-going      do not stop at the first failure\n"
 "  --trace           print every event\n";
 
@@ -219,6 +220,20 @@ static void parse_moment(struct sim_options *opt, char *text)
 	}
 }
 
+/* one run without cuts, or every cut would write the file */
+static void parse_log(struct sim_options *opt, char *text)
+{
+	char *equals = strchr(text, '=');
+
+	if (!equals) {
+		fprintf(stderr, "--log-writes takes DISK=FILE\n");
+		exit(2);
+	}
+	*equals = '\0';
+	opt->log_disk = text;
+	opt->log_path = equals + 1;
+}
+
 static const struct option long_options[] = {
 	{ "list", no_argument, NULL, 'l' },	{ "all", no_argument, NULL, 'a' },
 	{ "seed", required_argument, NULL, 's' }, { "runs", required_argument, NULL, 'r' },
@@ -227,6 +242,7 @@ static const struct option long_options[] = {
 	{ "moments", no_argument, NULL, 'M' },	{ "fail-alloc", required_argument, NULL, 'f' },
 	{ "loops", required_argument, NULL, 'L' }, { "torn", no_argument, NULL, 't' },
 	{ "lying", no_argument, NULL, 'y' },	{ "blind", no_argument, NULL, 'b' },
+	{ "log-writes", required_argument, NULL, 'w' },
 	{ "keep-going", no_argument, NULL, 'k' }, { "trace", no_argument, NULL, 'T' },
 	{ "help", no_argument, NULL, 'h' },
 	{ 0 }
@@ -252,6 +268,7 @@ static void option(struct job *job, int c)
 	case 't': opt->torn = true; break;
 	case 'y': opt->lying = true; break;
 	case 'b': opt->blind = true; break;
+	case 'w': parse_log(opt, optarg); break;
 	case 'k': opt->keep_going = true; break;
 	case 'T': opt->trace = true; break;
 	case 'h': usage(0);
@@ -279,8 +296,12 @@ int main(int argc, char **argv)
 	}
 	if (job.opt.loops > SIM_LOOPS_MAX || (!all && optind == argc))
 		usage(2);
-	if (job.opt.nreplay || job.opt.cut_moment)
+	if (job.opt.nreplay || job.opt.cut_moment || job.opt.log_disk)
 		job.runs = 1;
+	if (job.opt.log_disk) {
+		job.opt.one_in = 0;
+		job.one_in_given = true;
+	}
 	shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
 		      0);
 	if (shared == MAP_FAILED) {

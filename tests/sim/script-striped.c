@@ -51,6 +51,7 @@ static void check(struct sim *s)
 
 SIM_SCRIPT(striped) = {
 	.name = "striped",
+	.samples = 1,
 	.summary = "1 to 3 stripes of any chunk, below a linear device",
 	.disks = { { "a", 64 }, { "b", 64, .flags = SIM_DISK_NO_ZEROES }, { "c", 64 } },
 	.private_size = sizeof(struct plan),

@@ -208,7 +208,7 @@ static bool cut_wanted(struct sim *s)
 	unsigned one_in = s->opt.one_in;
 	struct sim_dice d = dice_seed(s->opt.seed ^ s->event << 20, 5 + s->ncuts);
 
-	if (s->script->flags & SIM_NO_CUTS || !one_in || s->ncuts >= SIM_DEPTH_MAX)
+	if (s->formatting || s->script->flags & SIM_NO_CUTS || !one_in || s->ncuts >= SIM_DEPTH_MAX)
 		return false;
 	if (s->ncuts)
 		one_in = 200 * one_in;
@@ -345,8 +345,16 @@ static void first_life(void *arg)
 {
 	struct sim *s = arg;
 
-	if (s->script->format)
+	if (s->script->format) {
+		s->formatting = true;
 		s->script->format(s);
+		sim_join(s);
+		devs_down(s);
+		disks_sync(s);
+		s->formatting = false;
+	}
+	if (s->opt.log_disk)
+		log_open(disk_must(s, s->opt.log_disk), s->opt.log_path);
 	if (s->opt.fail_alloc)
 		sim_fail_alloc(s, s->opt.fail_alloc);
 	s->script->up(s);
