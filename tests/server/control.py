@@ -45,12 +45,12 @@ def header(name="", uuid="", flags=0, dev=0, data_size=None, data_start=HEADER_B
 
 def table(*lines):
     """Lines (start, length, type, arguments) as the payload of DM_TABLE_LOAD."""
-    out = b""
+    out = []
     for start, length, kind, args in lines:
         text = args.encode() + b"\0"
         text += bytes(-len(text) % 8)
-        out += SPEC.pack(start, length, 0, SPEC.size + len(text), kind.encode()) + text
-    return out
+        out.append(SPEC.pack(start, length, 0, SPEC.size + len(text), kind.encode()) + text)
+    return b"".join(out)
 
 
 class Control:
@@ -63,13 +63,13 @@ class Control:
         self.sock.sendall(struct.pack("=II", command, len(body) if length is None else length) + body)
 
     def receive_bytes(self, n):
-        data = b""
+        data = bytearray()
         while len(data) < n:
             more = self.sock.recv(n - len(data))
             if not more:
                 raise EOFError("ndmd has closed the connection")
             data += more
-        return data
+        return bytes(data)
 
     def receive(self):
         error, length = struct.unpack("=II", self.receive_bytes(8))
