@@ -17,14 +17,14 @@ struct printer {
 	struct yaml_args *args;
 	struct ndm_str *out;
 	unsigned words;
+	bool colon;				/* what is put belongs to the word before it */
 };
 
 static void print_args(struct printer *, const struct ndm_arg *list, const struct yaml_node *map,
 		       const char *what);
 
-void yaml_put_word(struct ndm_str *out, const char *word)
+static void put_escaped(struct ndm_str *out, const char *word)
 {
-	ndm_printf(out, "%s", out->len ? " " : "");
 	for (; *word; word++) {
 		if (strchr(" \t\n\v\f\r\\", *word))
 			ndm_str_put(out, "\\", 1);
@@ -46,8 +46,9 @@ static void name_place(char *to, const char *fmt, ...)
 
 static void put(struct printer *p, const char *word)
 {
-	yaml_put_word(p->out, word);
-	p->words++;
+	ndm_printf(p->out, "%s", p->colon ? ":" : p->out->len ? " " : "");
+	put_escaped(p->out, word);
+	p->words += !p->colon;
 }
 
 static void put_number(struct printer *p, uint64_t value)
@@ -218,23 +219,6 @@ static const struct yaml_node *feature_value(const struct yaml_node *node, const
 	return NULL;
 }
 
-/* name:value:value */
-static void print_joined(struct printer *p, const struct ndm_arg *arg, const struct yaml_node *value,
-			 const char *what)
-{
-	struct ndm_str word = { 0 }, values = { 0 };
-	struct printer inner = { .args = p->args, .out = &values };
-
-	print_keyed(&inner, arg->sub, value, what);
-	for (size_t i = 0; i < values.len; i++)
-		if (values.text[i] == ' ')
-			values.text[i] = ':';
-	ndm_printf(&word, "%s:%s", arg->name, values.len ? values.text : "");
-	put(p, word.text);
-	ndm_str_free(&values);
-	ndm_str_free(&word);
-}
-
 static void print_feature(struct printer *p, const struct ndm_arg *arg, const struct yaml_node *node,
 			  const char *what)
 {
@@ -256,13 +240,11 @@ static void print_feature(struct printer *p, const struct ndm_arg *arg, const st
 		yaml_error(p->args->yaml, value, "%s needs a value", name);
 		return;
 	}
-	if (arg->kind == NDM_ARG_KEYED && arg->flags & NDM_ARG_COLON) {
-		print_joined(p, arg, value, name);
-		return;
-	}
 	if (arg->kind == NDM_ARG_KEYED) {
 		put(p, arg->name);
+		p->colon = arg->flags & NDM_ARG_COLON;
 		print_keyed(p, arg->sub, value, name);
+		p->colon = false;
 		return;
 	}
 	put_value(p, arg, value, name);

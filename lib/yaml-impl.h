@@ -93,7 +93,6 @@ struct yaml_args {
 	void *arg;
 };
 void yaml_args_print(struct yaml_args *, const struct ndm_target_type *, const struct yaml_node *);
-void yaml_put_word(struct ndm_str *, const char *word);	/* a blank before it, escaped */
 
 /* yaml-volume.c, yaml-server.c */
 void yaml_read_volumes(struct yaml *, const struct yaml_node *);

@@ -198,6 +198,12 @@ static void arguments_by_descriptor(void **state)
 	line_becomes("flakey: {length: 8, device: /a, up_interval: 1, down_interval: 2, features: {corrupt_bio_byte: "
 		     "{nth_byte: 32, direction: r, value: 1, flags: 0}}}",
 		     "0 8 flakey /a 0 1 2 5 corrupt_bio_byte 32 r 1 0");
+	line_becomes("crypt: {length: 8, cipher: aes-xts-plain64, key: 00ff, device: /a}",
+		     "0 8 crypt aes-xts-plain64 00ff 0 /a 0");
+	line_becomes("crypt: {length: 8, cipher: aes-xts-plain64, key: ':32:logon:x:y', device: /a, words: "
+		     "{sector_size: 4096, allow_discards: true, integrity: {bytes: 28, profile: aead}}}",
+		     "0 8 crypt aes-xts-plain64 :32:logon:x:y 0 /a 0 3 allow_discards integrity:28:aead "
+		     "sector_size:4096");
 	line_becomes("switch: {length: 16, region_size: 8, paths: [{device: /a}, {device: /b, offset: 9}]}",
 		     "0 16 switch 2 8 0 /a 0 /b 9");
 }
