@@ -65,12 +65,13 @@ shell_tests += tests/interop/suites-plugin.sh
 shell_tests += tests/interop/term.sh
 shell_tests += tests/interop/wrong-tables.sh
 shell_tests += tests/interop/wrong-yaml.sh
-# shell_tests += tests/man.sh	(waits for ndmsetup(8) and ndm(1))
+shell_tests += tests/man.sh
 
 # the management socket, and the examples of volume definitions
 shell_tests += tests/server/control-abi.sh
 shell_tests += tests/server/control-conn.sh
 shell_tests += tests/server/examples.sh
+shell_tests += tests/server/schema.sh
 EXTRA_DIST += tests/server/control.py tests/server/control-abi.py tests/server/control-conn.py \
 	tests/server/examples.py
 
