@@ -6,7 +6,8 @@
 requires_program man groff
 
 mkman=$top_builddir/contrib/mkman
-for target in $("$mkman" --list); do
+targets=$("$mkman" --list) || fail "no $mkman: run make first"
+for target in $targets; do
 	[ -f "$top_builddir/man/generated/ndm-$target.7" ] || fail "target $target has no page: add it to man/local.mk"
 done
 n=0
