@@ -79,15 +79,15 @@ char *bounds_argument(const struct bounds *bounds, bool *precise)
 	return text;
 }
 
-/* Percent in millionths; neither 0 nor 100 unless it is so exactly. */
+/* Percent in millionths; neither 0 nor 100 unless it is so exactly.  Of nothing it is 0. */
 uint32_t percent_of(uint64_t part, uint64_t whole)
 {
 	uint32_t percent;
 
-	if (!whole || part == whole)
-		return 100000000;
 	if (!part)
 		return 0;
+	if (part >= whole)
+		return 100000000;
 	percent = (uint32_t)(100000000. * ((double)part / (double)whole));
 	return percent == 100000000 ? percent - 1 : percent ? percent : 1;
 }

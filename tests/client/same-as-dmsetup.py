@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Debian's dmsetup and ours give the same answer to the same command line.
 
-same-as-dmsetup.py NDM PRELOAD FILE...
+same-as-dmsetup.py [--server NDMD] NDM PRELOAD FILE...
 
-Each FILE holds command lines for bash, one a line.  They are run twice, each time against a
-fresh fake-ndmd.py: by the dmsetup of this machine, which the preload library leads there, and
+Each FILE holds command lines for bash, one a line; @D0 and @D1 in them are files of 8 MiB.
+They are run twice, each time against a fresh fake-ndmd.py (or a real ndmd): by the dmsetup of this machine, which the preload library leads there, and
 by ours.  Standard output, standard error and the exit status must be equal.  Help texts are
 our own words: of them only the place counts.  Exit status 77: there is no dmsetup 1.02.185.
 """
@@ -43,9 +43,15 @@ def programs(folder, setup, program):
         os.chmod(path, 0o755)
 
 
-def answers(folder, lines, env):
+def answers(folder, lines, env, ndmd):
     control = os.path.join(folder, "control")
-    server = subprocess.Popen([sys.executable, os.path.join(HERE, "fake-ndmd.py"), control])
+    for name in ("D0", "D1"):
+        with open(os.path.join(folder, name), "wb") as f:
+            f.truncate(8 << 20)
+    argv = [sys.executable, os.path.join(HERE, "fake-ndmd.py"), control]
+    if ndmd:
+        argv = [ndmd, "--foreground", "--control", control, "--listen", "unix:" + folder + "/nbd.sock"]
+    server = subprocess.Popen(argv, stderr=subprocess.DEVNULL if ndmd else None)
     try:
         for _ in range(1000):
             if os.path.exists(control) or server.poll() is not None:
@@ -53,7 +59,7 @@ def answers(folder, lines, env):
             time.sleep(0.01)
         env = dict(env, NDM_CONTROL=control, PATH=folder + "/bin:" + env["PATH"], DM_DISABLE_UDEV="1", LC_ALL="C")
         for line in lines:
-            p = subprocess.run(["bash", "-c", line], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            p = subprocess.run(["bash", "-c", line.replace("@D", folder + "/D")], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                stderr=subprocess.PIPE, env=env, timeout=60, cwd=folder)
             yield (p.returncode, p.stdout.decode("utf-8", "replace").replace(folder, "@"),
                    plain(p.stderr.decode("utf-8", "replace").replace(folder, "@")))
@@ -63,6 +69,10 @@ def answers(folder, lines, env):
 
 
 def main():
+    ndmd = None
+    if sys.argv[1] == "--server":
+        ndmd = os.path.abspath(sys.argv[2])
+        del sys.argv[1:3]
     ndm, preload, files = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2]), sys.argv[3:]
     debian = shutil.which("dmsetup", path="/sbin:/usr/sbin:" + os.environ["PATH"])
     if debian:
@@ -78,8 +88,8 @@ def main():
             ref, our = tmp + "/ref", tmp + "/our"
             programs(ref + "/bin", "export NDM_PRELOAD_QUIET=1 LD_PRELOAD=" + preload, os.path.dirname(debian) + "/%(name)s")
             programs(our + "/bin", "", ndm)
-            want = answers(ref, lines, dict(os.environ))
-            got = answers(our, lines, dict(os.environ))
+            want = answers(ref, lines, dict(os.environ), ndmd)
+            got = answers(our, lines, dict(os.environ), ndmd)
             for line, a, b in zip(lines, want, got):
                 if a != b:
                     differences += 1

@@ -7,3 +7,5 @@ find_python socket
 preload=$top_builddir/contrib/preload/.libs/libndm-preload.so
 [ -e "$preload" ] || skip "no preload library (static build)"
 "$python" "$here/same-as-dmsetup.py" "$ndm" "$preload" "$here"/commands-*.txt
+"$python" "$here/same-as-dmsetup.py" --server "$top_builddir/server/ndmd" "$ndm" "$preload" \
+	"$here"/commands-*.txt
