@@ -16,5 +16,6 @@
 	X(switch) \
 	X(crypt) \
 	X(log_writes)
+	X(verity) \
 
 #endif

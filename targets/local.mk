@@ -13,3 +13,4 @@ libndm_core_la_SOURCES += targets/unstriped.c
 libndm_core_la_SOURCES += targets/switch.c
 libndm_core_la_SOURCES += targets/crypt/crypt.h targets/crypt/table.c targets/crypt/key.c targets/crypt/io.c
 libndm_core_la_SOURCES += targets/log-writes.c
+libndm_core_la_SOURCES += targets/verity/verity.h targets/verity/format.c targets/verity/io.c targets/verity/repair.c targets/verity/signature.c targets/verity/table.c targets/verity/tree.c

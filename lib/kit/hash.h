@@ -49,6 +49,14 @@ void ndm_checksum_begin(struct ndm_checksum *);
 void ndm_checksum_update(struct ndm_checksum *, const void *, size_t bytes);
 void ndm_checksum_end(struct ndm_checksum *, uint8_t *digest);
 
+/*
+ * A detached PKCS#7 signature of the text by one of these certificates (PEM) or of those they
+ * vouch for (hash-signature.c): -ENOKEY without any, -EBADMSG where it is no signature,
+ * -EKEYREJECTED where it does not hold.
+ */
+int ndm_signature_check(const void *pem, size_t pem_bytes, const void *signature, size_t bytes,
+			const void *text, size_t text_bytes);
+
 /* OpenSSL's name of a hash, or NULL (hash.c) */
 const char *hash_evp_name(const char *kernel);
 

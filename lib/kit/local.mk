@@ -17,7 +17,9 @@ kit_crypt_sources = \
 	lib/kit/hash.c \
 	lib/kit/hash-crc.c \
 	lib/kit/hash-kdf.c \
+	lib/kit/hash-signature.c \
 	lib/kit/ivgen.c \
 	lib/kit/ivgen-elephant.c
 
 libndm_core_la_SOURCES += $(kit_crypt_sources)
+libndm_core_la_SOURCES += lib/kit/fec.h lib/kit/fec.c lib/kit/hex.h
