@@ -163,6 +163,58 @@ int ndm_get_dev(struct ndm_target *ti, const char *path, uint64_t start, uint64_
 	return ndm_get_dev_mode(ti, path, mode, start, nr, out);
 }
 
+static struct ndm_dev *dev_by_number(struct ndm_target *ti, uint32_t major, uint32_t minor)
+{
+	struct ndm_dev *d = ti->devs;
+
+	while (d && (d->store->major != major || d->store->minor != minor))
+		d = d->next;
+	return d;
+}
+
+/* the same file by another name; opened for a look, for only then is it known what it is */
+static int dev_by_identity(struct ndm_target *ti, const char *spec, struct ndm_dev **out)
+{
+	struct ndm_store *store;
+	struct ndm_dev *d = ti->devs;
+	int err = store_open(ti->loop, spec, NDM_OPEN_READ, &store, ti->error);
+
+	if (err)
+		return err;
+	while (d && !store_same(d->store, store))
+		d = d->next;
+	store_put(store);
+	*out = d;
+	return 0;
+}
+
+int ndm_dev_find(struct ndm_target *ti, const char *path, struct ndm_dev **out)
+{
+	struct ndm_context *ctx = ti->device->ctx;
+	struct ndm_str spec = { 0 };
+	struct ndm_device *lower;
+	unsigned minor = 0;
+	bool mapped;
+	int err = 0;
+
+	for (*out = ti->devs; *out; *out = (*out)->next)
+		if (!strcmp((*out)->name, path))
+			return 0;
+	ndm_task_hop(ti->loop, ctx->loops[0]);
+	lower = context_find(ctx, path, &mapped, &spec);
+	if (lower)
+		minor = lower->info.minor;
+	ndm_task_hop(ctx->loops[0], ti->loop);
+	if (lower)
+		*out = dev_by_number(ti, NDM_MAJOR, minor);
+	else if (mapped)
+		err = strchr(path, '/') ? -ENOENT : -ENXIO;
+	else
+		err = dev_by_identity(ti, spec.len ? spec.text : path, out);
+	ndm_str_free(&spec);
+	return err;
+}
+
 void ndm_dev_section(struct ndm_dev *d, uint64_t start, uint64_t nr)
 {
 	d->start = start;

@@ -14,6 +14,7 @@
 	X(ebs) \
 	X(unstriped) \
 	X(switch) \
+	X(multipath) \
 	X(crypt) \
 	X(log_writes)
 	X(verity) \

@@ -14,3 +14,6 @@ libndm_core_la_SOURCES += targets/switch.c
 libndm_core_la_SOURCES += targets/crypt/crypt.h targets/crypt/table.c targets/crypt/key.c targets/crypt/io.c
 libndm_core_la_SOURCES += targets/log-writes.c
 libndm_core_la_SOURCES += targets/verity/verity.h targets/verity/format.c targets/verity/io.c targets/verity/repair.c targets/verity/signature.c targets/verity/table.c targets/verity/tree.c
+libndm_core_la_SOURCES += targets/multipath/multipath.h targets/multipath/selector.h targets/multipath/table.c targets/multipath/status.c targets/multipath/path.c targets/multipath/io.c
+libndm_core_la_SOURCES += targets/multipath/flush.c targets/multipath/message.c targets/multipath/selector.c targets/multipath/round-robin.c targets/multipath/queue-length.c
+libndm_core_la_SOURCES += targets/multipath/service-time.c targets/multipath/historical-service-time.c targets/multipath/io-affinity.c

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * io.c - requests: sent down a path, sent down another when that one fails, parked while there
+ * is none.
+ *
+ * A request ends well only when a path has said so.  When a path fails under it, it goes to
+ * another at once; since the path is out of the selector's list it does not come back to it,
+ * unless somebody reinstates the path meanwhile.  A request that each path's own server has
+ * refused (its link stayed up) is not tried for ever: the error is passed up.
+ *
+ * Parked requests are in one list, in order.  Reinstating the first path, switching queueing
+ * off and suspending let them go.
+ */
+#include <errno.h>
+
+#include "targets/multipath/multipath.h"
+
+static uint64_t path_bit(const struct mpath_path *p)
+{
+	return (uint64_t)1 << p->number % 64;
+}
+
+static bool changes_data(const struct ndm_bio *bio)
+{
+	return bio->op == NDM_WRITE || bio->op == NDM_ZEROES || bio->op == NDM_DISCARD;
+}
+
+/* ---- without a path ---- */
+
+void mpath_park(struct mpath *m, struct ndm_bio *bio)
+{
+	struct mpath_io *io = ndm_per_bio(bio);
+
+	io->path = NULL;
+	bio->next = NULL;
+	if (m->parked)
+		m->parked_last->next = bio;
+	else
+		m->parked = bio;
+	m->parked_last = bio;
+}
+
+enum ndm_map mpath_no_path(struct mpath *m, struct ndm_bio *bio)
+{
+	struct mpath_io *io = ndm_per_bio(bio);
+
+	io->path = NULL;
+	if (ndm_noflush_suspending(m->ti))
+		return NDM_MAP_REQUEUE;
+	if (!m->queue_if_no_path)
+		return NDM_MAP_KILL;
+	mpath_park(m, bio);
+	return NDM_MAP_SUBMITTED;
+}
+
+void mpath_act(struct mpath *m, struct ndm_bio *bio, enum ndm_map verdict)
+{
+	(void)m;
+	switch (verdict) {
+	case NDM_MAP_REMAPPED:
+		ndm_submit(bio);
+		break;
+	case NDM_MAP_REQUEUE:
+		ndm_end(bio, NDM_GIVE_BACK);
+		break;
+	case NDM_MAP_KILL:
+		ndm_end(bio, -EIO);
+		break;
+	case NDM_MAP_SUBMITTED:
+	case NDM_MAP_WAIT:
+		break;
+	}
+}
+
+/* ---- sending ---- */
+
+static enum ndm_map send(struct mpath *m, struct ndm_bio *bio)
+{
+	struct mpath_io *io = ndm_per_bio(bio);
+	struct mpath_path *p = mpath_choose(m, io->sector, io->bytes);
+	struct selector *s;
+
+	if (!p)
+		return mpath_no_path(m, bio);
+	bio->error = 0;
+	if (bio->op == NDM_FLUSH)
+		return mpath_flush(m, bio, p);
+	s = &p->group->selector;
+	io->path = p;
+	io->start_ns = s->type->wants_time ? ndm_now(m->ti->loop) : 0;
+	if (s->type->start)
+		s->type->start(s, p, io->bytes);
+	return ndm_remap(bio, p->dev, io->sector);
+}
+
+enum ndm_map mpath_map(struct ndm_target *ti, struct ndm_bio *bio)
+{
+	struct mpath_io *io = ndm_per_bio(bio);
+
+	io->sector = bio->sector;
+	io->bytes = bio->op == NDM_FLUSH ? 0 : bio->nr * NDM_SECTOR_BYTES;
+	return send(ti->private_data, bio);
+}
+
+void mpath_kick(struct mpath *m)
+{
+	struct ndm_bio *bio, *list = m->parked;
+
+	m->parked = m->parked_last = NULL;
+	while ((bio = list)) {
+		list = bio->next;
+		bio->next = NULL;
+		mpath_act(m, bio, send(m, bio));
+	}
+}
+
+/* ---- the end ---- */
+
+static void note_success(struct mpath_path *p, const struct ndm_bio *bio, const struct mpath_io *io)
+{
+	if (bio->op == NDM_FLUSH)
+		mpath_path_flushed(p, io->flush_writes);
+	else if (changes_data(bio) && !(bio->flags & NDM_FUA))
+		p->writes++;
+}
+
+/* In end_io() one must not end the bio: the verdict says what becomes of it. */
+static enum ndm_endio endio_verdict(struct mpath *m, struct ndm_bio *bio, enum ndm_map verdict)
+{
+	switch (verdict) {
+	case NDM_MAP_REQUEUE:
+		return NDM_ENDIO_REQUEUE;
+	case NDM_MAP_KILL:
+		bio->error = -EIO;
+		return NDM_ENDIO_DONE;
+	default:
+		mpath_act(m, bio, verdict);
+		return NDM_ENDIO_INCOMPLETE;
+	}
+}
+
+/* Each path's own server has refused it: the request, not a path, is what is wrong. */
+static bool refused_everywhere(struct mpath *m, const struct mpath_io *io)
+{
+	unsigned n = m->npaths < 64 ? m->npaths : 64;
+
+	return io->refused == UINT64_MAX >> (64 - n);
+}
+
+static enum ndm_endio fail_over(struct mpath *m, struct ndm_bio *bio, struct mpath_path *p)
+{
+	struct mpath_io *io = ndm_per_bio(bio);
+	int error = bio->error;
+
+	if (error == -EIO)
+		io->refused |= path_bit(p);
+	if (m->nvalid == 0 && !m->queue_if_no_path && !ndm_noflush_suspending(m->ti)) {
+		if (m->bio_mode)
+			bio->error = -EIO;
+		return NDM_ENDIO_DONE;
+	}
+	if (refused_everywhere(m, io))
+		return NDM_ENDIO_DONE;
+	bio->error = 0;
+	if (m->nvalid == 0)
+		return endio_verdict(m, bio, mpath_no_path(m, bio));
+	return endio_verdict(m, bio, send(m, bio));
+}
+
+enum ndm_endio mpath_end_io(struct ndm_target *ti, struct ndm_bio *bio)
+{
+	struct mpath *m = ti->private_data;
+	struct mpath_io *io = ndm_per_bio(bio);
+	struct mpath_path *p = io->path;
+	bool failed = bio->error && !mpath_error_passes(bio->error);
+	struct selector *s;
+
+	if (!p)					/* it was on no path: killed, or a flush of several */
+		return NDM_ENDIO_DONE;
+	if (failed)
+		mpath_fail(m, p);
+	s = &p->group->selector;
+	if (s->type->end)
+		s->type->end(s, p, io->bytes, io->start_ns);
+	io->path = NULL;
+	if (failed)
+		return fail_over(m, bio, p);
+	if (!bio->error)
+		note_success(p, bio, io);
+	return NDM_ENDIO_DONE;
+}
+
+void mpath_queue_if_no_path(struct mpath *m, bool on, bool save)
+{
+	if (!save) {
+		if (!on)			/* a message, while saved: it is meant for later, too */
+			m->saved_queue = false;
+	} else if (m->queue_if_no_path || !m->saved_queue) {
+		m->saved_queue = m->queue_if_no_path;
+	}
+	m->queue_if_no_path = on;
+	if (!on)
+		mpath_kick(m);
+}

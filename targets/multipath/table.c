@@ -1,0 +1,435 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * multipath: several paths to one thing; when one fails the others go on.
+ *
+ *	multipath <#features> <feature>* <#handler words> [<handler> ...]
+ *		<#groups> <first group> { <selector> <#selector args> <arg>*
+ *		<#paths> <#path args> { <device> <arg>{#path args} }{#paths} }{#groups}
+ *
+ *	features: queue_if_no_path, retain_attached_hw_handler, pg_init_retries <n>,
+ *		pg_init_delay_msecs <n>, queue_mode bio|rq|mq
+ *
+ * Sector s of the device is sector s of each path.  Hardware handlers drive SCSI controllers:
+ * there are none here, and a table that names one is refused (but not with queue_mode bio, as
+ * in the kernel).  The two queue modes differ in what is printed, in which error a request has
+ * that no path would take, and in what a suspend without flush does to what is parked.
+ */
+#include <errno.h>
+#include <string.h>
+#include <strings.h>
+
+#include "targets/multipath/multipath.h"
+
+#define COUNT_MAX 1024u
+
+struct mpath_path *mpath_path_nth(const struct mpath *m, unsigned n)
+{
+	unsigned i;
+
+	for (i = 0; n >= m->groups[i]->npaths; i++)
+		n -= m->groups[i]->npaths;
+	return &m->groups[i]->paths[n];
+}
+
+/* ---- features ---- */
+
+static int queue_mode(struct mpath *m, const char *word)
+{
+	m->bio_mode = !strcasecmp(word, "bio");
+	if (!m->bio_mode && strcasecmp(word, "rq") && strcasecmp(word, "mq"))
+		return ndm_error(m->ti, -EINVAL, "Unknown 'queue_mode' requested: '%s' is not bio, "
+				 "rq or mq", word);
+	return 0;
+}
+
+static int feature(struct mpath *m, struct ndm_args *as)
+{
+	const char *word = ndm_args_shift(as);
+
+	if (!strcasecmp(word, "queue_if_no_path")) {
+		m->queue_if_no_path = true;
+		return 0;
+	}
+	if (!strcasecmp(word, "retain_attached_hw_handler")) {
+		m->retain_handler = true;
+		return 0;
+	}
+	if (!strcasecmp(word, "pg_init_retries") && as->argc)
+		return ndm_args_uint(m->ti, as, 1, 50, "pg_init_retries must be between 1 and 50",
+				     &m->pg_init_retries);
+	if (!strcasecmp(word, "pg_init_delay_msecs") && as->argc)
+		return ndm_args_uint(m->ti, as, 0, 60000,
+				     "pg_init_delay_msecs must be between 0 and 60000",
+				     &m->pg_init_delay_ms);
+	if (!strcasecmp(word, "queue_mode") && as->argc)
+		return queue_mode(m, ndm_args_shift(as));
+	return ndm_error(m->ti, -EINVAL, "Unrecognised multipath feature request: '%s'", word);
+}
+
+static int features(struct mpath *m, struct ndm_args *as)
+{
+	struct ndm_args own;
+	unsigned n;
+	int err = ndm_args_group(m->ti, as, 0, 8, "invalid number of feature args", &n);
+
+	if (err)
+		return err;
+	own = (struct ndm_args){ .argc = n, .argv = as->argv };
+	ndm_args_consume(as, n);
+	while (own.argc && !err)
+		err = feature(m, &own);
+	if (m->bio_mode)
+		m->retain_handler = true;
+	return err;
+}
+
+static int handler(struct mpath *m, struct ndm_args *as)
+{
+	unsigned n;
+	int err = ndm_args_group(m->ti, as, 0, COUNT_MAX,
+				 "invalid number of hardware handler args", &n);
+
+	if (!err && n && !m->bio_mode) {
+		m->handler = ndm_strdup(as->argv[0]);
+		err = m->handler ? 0 : -ENOMEM;
+	}
+	if (!err)
+		ndm_args_consume(as, n);
+	return err;
+}
+
+/* ---- groups ---- */
+
+static int path_ctr(struct mpath *m, struct mpath_group *g, struct ndm_args *as)
+{
+	struct mpath_path *p = &g->paths[g->npaths];
+	const char *name = ndm_args_shift(as);
+	int err = ndm_get_dev(m->ti, name, m->ti->begin, m->ti->nr, &p->dev);
+
+	if (err)
+		return ndm_error(m->ti, err, "error getting device");
+	if (m->handler)
+		return ndm_error(m->ti, -ENODEV, "error attaching hardware handler: '%s' drives a "
+				 "SCSI controller, and '%s' is none", m->handler, name);
+	p->group = g;
+	p->number = m->npaths;
+	p->active = true;
+	err = g->selector.type->add(m->ti, &g->selector, p, as->argc, as->argv);
+	if (err)
+		return err;
+	g->npaths++;
+	m->npaths++;
+	return 0;
+}
+
+static int paths_ctr(struct mpath *m, struct mpath_group *g, struct ndm_args *as)
+{
+	unsigned npaths, nargs, i;
+	int err;
+
+	err = ndm_args_uint(m->ti, as, 1, COUNT_MAX, "invalid number of paths", &npaths);
+	if (!err)
+		err = ndm_args_uint(m->ti, as, 0, COUNT_MAX, "invalid number of selector args",
+				    &nargs);
+	if (err)
+		return err;
+	g->paths = ndm_calloc(npaths, sizeof *g->paths);
+	if (!g->paths)
+		return ndm_error(m->ti, -ENOMEM, "couldn't allocate paths");
+	for (i = 0; i < npaths; i++) {
+		struct ndm_args own = { .argc = 1 + nargs, .argv = as->argv };
+
+		if (as->argc < own.argc)
+			return ndm_error(m->ti, -EINVAL, "not enough path parameters: group %u, "
+					 "path %u needs a device and %u words", g->number, i + 1,
+					 nargs);
+		err = path_ctr(m, g, &own);
+		if (err)
+			return err;
+		ndm_args_consume(as, 1 + nargs);
+	}
+	return 0;
+}
+
+static int selector_ctr(struct mpath *m, struct mpath_group *g, struct ndm_args *as)
+{
+	const char *name = ndm_args_shift(as);
+	unsigned n;
+	int err;
+
+	g->selector.type = selector_find(name);
+	g->selector.loop = m->ti->loop;
+	if (!g->selector.type)
+		return ndm_error(m->ti, -EINVAL, "unknown path selector type: '%s' is not "
+				 "round-robin, queue-length, service-time, "
+				 "historical-service-time or io-affinity", name);
+	err = ndm_args_group(m->ti, as, 0, COUNT_MAX, "invalid number of path selector args", &n);
+	if (err)
+		return err;
+	if (g->selector.type->create && g->selector.type->create(&g->selector, n, as->argv))
+		return ndm_error(m->ti, -EINVAL, "path selector constructor failed: %s takes "
+				 "[<weight 0..1023> [<threshold>]]", name);
+	ndm_args_consume(as, n);
+	return 0;
+}
+
+static int group_ctr(struct mpath *m, struct ndm_args *as)
+{
+	struct mpath_group *g;
+	int err;
+
+	if (as->argc < 2)
+		return ndm_error(m->ti, -EINVAL, "not enough priority group arguments");
+	g = ndm_zalloc(sizeof *g);
+	if (!g)
+		return ndm_error(m->ti, -ENOMEM, "couldn't allocate priority group");
+	g->number = m->ngroups + 1;
+	m->groups[m->ngroups++] = g;
+	err = selector_ctr(m, g, as);
+	return err ? err : paths_ctr(m, g, as);
+}
+
+static int groups_ctr(struct mpath *m, struct ndm_args *as)
+{
+	unsigned n, first;
+	int err;
+
+	err = ndm_args_uint(m->ti, as, 0, COUNT_MAX, "invalid number of priority groups", &n);
+	if (!err)
+		err = ndm_args_uint(m->ti, as, 0, COUNT_MAX,
+				    "invalid initial priority group number", &first);
+	if (err)
+		return err;
+	if (!n != !first)
+		return ndm_error(m->ti, -EINVAL, "invalid initial priority group: group %u of %u",
+				 first, n);
+	m->groups = ndm_calloc(n ? n : 1, sizeof *m->groups);
+	if (!m->groups)
+		return ndm_error(m->ti, -ENOMEM, "can't allocate multipath");
+	while (as->argc && m->ngroups < n && !err)
+		err = group_ctr(m, as);
+	if (err)
+		return err;
+	if (m->ngroups != n || as->argc)
+		return ndm_error(m->ti, -EINVAL, "priority group count mismatch: %u announced, %s",
+				 n, as->argc ? "there are more words" : "fewer are there");
+	if (first && first <= n)
+		m->next = m->groups[first - 1];
+	return 0;
+}
+
+static void mpath_free(struct mpath *m)
+{
+	unsigned i;
+
+	for (i = 0; i < m->ngroups; i++) {
+		ndm_free(m->groups[i]->paths);
+		ndm_free(m->groups[i]);
+	}
+	ndm_free(m->groups);
+	ndm_free(m->handler);
+}
+
+static int mpath_ctr(struct ndm_target *ti, unsigned argc, char **argv)
+{
+	struct mpath *m = ti->private_data;
+	struct ndm_args as = { .argc = argc, .argv = argv };
+	int err;
+
+	m->ti = ti;
+	m->pg_init_delay_ms = MPATH_DELAY_DEFAULT;
+	m->queue_io = true;
+	err = features(m, &as);
+	if (!err)
+		err = handler(m, &as);
+	if (!err)
+		err = groups_ctr(m, &as);
+	if (err) {
+		mpath_free(m);
+		return err;
+	}
+	m->nvalid = m->npaths;
+	ti->num_flush = ti->num_discard = ti->num_zeroes = 1;
+	ti->request_based = !m->bio_mode;
+	ti->extents = true;
+	ti->per_bio_size = sizeof(struct mpath_io);
+	return 0;
+}
+
+static void mpath_dtr(struct ndm_target *ti)
+{
+	mpath_free(ti->private_data);
+}
+
+/* ---- suspend ---- */
+
+/*
+ * A suspend that flushes must see the end of every request, so without a path they fail; one
+ * without flush keeps queueing (requests go to the next table), unless in bio mode.
+ */
+static void mpath_presuspend(struct ndm_target *ti)
+{
+	struct mpath *m = ti->private_data;
+
+	if (m->bio_mode || !ndm_noflush_suspending(ti))
+		mpath_queue_if_no_path(m, false, true);
+	else
+		mpath_kick(m);
+}
+
+static void mpath_postsuspend(struct ndm_target *ti)
+{
+	struct mpath *m = ti->private_data;
+
+	m->suspended = true;
+}
+
+static void mpath_resume(struct ndm_target *ti)
+{
+	struct mpath *m = ti->private_data;
+
+	m->suspended = false;
+	if (m->saved_queue) {
+		m->queue_if_no_path = true;
+		m->saved_queue = false;
+	}
+}
+
+/* ---- the words ---- */
+
+static const char *const selectors[] = {
+	"service-time", "round-robin", "queue-length", "historical-service-time", "io-affinity", NULL
+};
+static const char *const queue_modes[] = { "bio", "rq", "mq", NULL };
+static const char *const path_states[] = { "A", "F", NULL };
+static const char *const group_states[] = { "A", "E", "D", NULL };
+
+static const struct ndm_arg retries_args[] = {
+	{ .name = "retries", .kind = NDM_ARG_U64, .help = "1 to 50." }, { 0 }
+};
+static const struct ndm_arg delay_args[] = {
+	{ .name = "delay", .kind = NDM_ARG_MS, .help = "0 to 60000." }, { 0 }
+};
+static const struct ndm_arg mode_args[] = {
+	{ .name = "mode", .kind = NDM_ARG_WORD, .choices = queue_modes,
+	  .help = "rq (or mq) or bio." },
+	{ 0 }
+};
+static const struct ndm_arg feature_args[] = {
+	{ .name = "queue_if_no_path", .kind = NDM_ARG_FLAG,
+	  .help = "Requests wait while there is no path, rather than fail." },
+	{ .name = "pg_init_retries", .kind = NDM_ARG_KEYED, .sub = retries_args,
+	  .help = "For hardware handlers; accepted and without effect." },
+	{ .name = "pg_init_delay_msecs", .kind = NDM_ARG_KEYED, .sub = delay_args,
+	  .help = "For hardware handlers; accepted and without effect." },
+	{ .name = "retain_attached_hw_handler", .kind = NDM_ARG_FLAG,
+	  .help = "For hardware handlers; accepted and without effect." },
+	{ .name = "queue_mode", .kind = NDM_ARG_KEYED, .sub = mode_args,
+	  .help = "Printed as given; a device keeps the one of its first table." },
+	{ 0 }
+};
+
+static const struct ndm_arg word_args[] = {
+	{ .name = "word", .kind = NDM_ARG_TEXT, .help = "An argument of the selector." }, { 0 }
+};
+static const struct ndm_arg handler_args[] = {
+	{ .name = "word", .kind = NDM_ARG_TEXT, .help = "A hardware handler and its arguments." },
+	{ 0 }
+};
+static const struct ndm_arg path_args[] = {
+	{ .name = "device", .kind = NDM_ARG_DEVICE,
+	  .help = "The path: the same data as all the others." },
+	{ .name = "path_args", .kind = NDM_ARG_LIST, .flags = NDM_ARG_OPTIONAL, .sub = word_args,
+	  .help = "round-robin, queue-length, historical-service-time: [<repeat_count>]; "
+		  "service-time: [<repeat_count> [<throughput>]]; io-affinity: <cpumask>." },
+	{ 0 }
+};
+static const struct ndm_arg group_args[] = {
+	{ .name = "selector", .kind = NDM_ARG_WORD, .choices = selectors, .dflt = "service-time",
+	  .help = "Who decides which path takes a request." },
+	{ .name = "nselector_args", .kind = NDM_ARG_COUNT, .of = "selector_args",
+	  .help = "How many arguments the selector has." },
+	{ .name = "selector_args", .kind = NDM_ARG_LIST, .sub = word_args,
+	  .help = "historical-service-time: [<base weight> [<threshold>]]." },
+	{ .name = "npaths", .kind = NDM_ARG_COUNT, .of = "paths",
+	  .help = "How many paths the group has." },
+	{ .name = "npath_args", .kind = NDM_ARG_COUNT, .of = "path_args",
+	  .help = "How many words follow each path." },
+	{ .name = "paths", .kind = NDM_ARG_LIST, .sub = path_args, .help = "The paths." },
+	{ 0 }
+};
+
+static const struct ndm_arg mpath_args[] = {
+	{ .name = "features", .kind = NDM_ARG_FEATURES, .sub = feature_args,
+	  .help = "What is to be different." },
+	{ .name = "nhandler", .kind = NDM_ARG_COUNT, .of = "handler",
+	  .help = "How many words the hardware handler has: 0." },
+	{ .name = "handler", .kind = NDM_ARG_LIST, .sub = handler_args,
+	  .help = "For SCSI controllers in a kernel; none can be given here." },
+	{ .name = "ngroups", .kind = NDM_ARG_COUNT, .of = "groups",
+	  .help = "How many groups of paths there are." },
+	{ .name = "first_group", .kind = NDM_ARG_U64, .dflt = "1",
+	  .help = "The group to begin with, from 1." },
+	{ .name = "groups", .kind = NDM_ARG_LIST, .sub = group_args,
+	  .help = "The groups, the preferred one first." },
+	{ 0 }
+};
+
+static const struct ndm_arg path_status[] = {
+	{ .name = "device", .kind = NDM_ARG_DEVICE, .help = "The path." },
+	{ .name = "state", .kind = NDM_ARG_WORD, .choices = path_states,
+	  .help = "A (active) or F (failed)." },
+	{ .name = "failures", .kind = NDM_ARG_U64, .help = "How often it has failed." },
+	{ .name = "path_words", .kind = NDM_ARG_LIST, .sub = word_args,
+	  .help = "queue-length: requests in flight; service-time: bytes in flight, throughput; "
+		  "historical-service-time: average, requests in flight, stale after (ns)." },
+	{ 0 }
+};
+static const struct ndm_arg group_status[] = {
+	{ .name = "state", .kind = NDM_ARG_WORD, .choices = group_states,
+	  .help = "A (in use), E (enabled) or D (disabled)." },
+	{ .name = "nselector_words", .kind = NDM_ARG_COUNT, .of = "selector_words",
+	  .help = "How many words the selector says of the group." },
+	{ .name = "selector_words", .kind = NDM_ARG_LIST, .sub = word_args,
+	  .help = "historical-service-time: base weight, threshold." },
+	{ .name = "npaths", .kind = NDM_ARG_COUNT, .of = "paths",
+	  .help = "How many paths the group has." },
+	{ .name = "npath_words", .kind = NDM_ARG_COUNT, .of = "path_words",
+	  .help = "How many words the selector says of each path." },
+	{ .name = "paths", .kind = NDM_ARG_LIST, .sub = path_status, .help = "The paths." },
+	{ 0 }
+};
+static const struct ndm_arg mpath_status_fields[] = {
+	{ .name = "words", .kind = NDM_ARG_CONST, .dflt = "2",
+	  .help = "How many words follow that belong to the device." },
+	{ .name = "queue_io", .kind = NDM_ARG_U64,
+	  .help = "1 until the first request has looked for a path." },
+	{ .name = "pg_init_count", .kind = NDM_ARG_U64, .help = "0: there are no handlers." },
+	{ .name = "handler", .kind = NDM_ARG_CONST, .dflt = "0",
+	  .help = "How many words the hardware handler says." },
+	{ .name = "ngroups", .kind = NDM_ARG_COUNT, .of = "groups",
+	  .help = "How many groups there are." },
+	{ .name = "group", .kind = NDM_ARG_U64,
+	  .help = "The group in use, or to be used next; 1 when there is none." },
+	{ .name = "groups", .kind = NDM_ARG_LIST, .sub = group_status, .help = "The groups." },
+	{ 0 }
+};
+
+const struct ndm_target_type ndm_target_multipath = {
+	.name = "multipath",
+	.version = { 1, 14, 0 },
+	.features = NDM_TARGET_SINGLETON | NDM_TARGET_IMMUTABLE,
+	.private_size = sizeof(struct mpath),
+	.args = mpath_args,
+	.status_fields = mpath_status_fields,
+	.summary = "Several paths to the same data; when one fails the others go on.",
+	.ctr = mpath_ctr,
+	.dtr = mpath_dtr,
+	.map = mpath_map,
+	.end_io = mpath_end_io,
+	.status = mpath_status,
+	.message = mpath_message,
+	.presuspend = mpath_presuspend,
+	.postsuspend = mpath_postsuspend,
+	.resume = mpath_resume,
+};
