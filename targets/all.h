@@ -16,7 +16,7 @@
 	X(switch) \
 	X(multipath) \
 	X(crypt) \
-	X(log_writes)
 	X(verity) \
+	X(log_writes)
 
 #endif
