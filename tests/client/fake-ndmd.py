@@ -119,6 +119,8 @@ class Session(threading.Thread):
                     return 0, self.own(command, body.decode()).encode()
                 self.reason = ""
                 return 0, self.ioctl(command, body)
+        except (IndexError, KeyError, ValueError):  # a request without sense
+            return errno.EINVAL, body
         except Refused as r:
             if command < 0x1000:
                 self.reason = r.reason
