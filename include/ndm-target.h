@@ -351,6 +351,10 @@ int ndm_get_dev(struct ndm_target *, const char *path, uint64_t start, uint64_t 
 /* the same for a device that is only read, whatever the table's mode */
 int ndm_get_dev_mode(struct ndm_target *, const char *path, unsigned mode, uint64_t start,
 		     uint64_t nr, struct ndm_dev **) ndm_waits;
+/*
+ * Which of the target's devices a text in a message names, however it is written; NULL when it
+ * is none of them.  -ENOENT and the like: there is no such device at all.
+ */
 int ndm_dev_find(struct ndm_target *, const char *path, struct ndm_dev **) ndm_waits;
 /* corrects the section when it is known only later in ctr */
 void ndm_dev_section(struct ndm_dev *, uint64_t start, uint64_t nr);
