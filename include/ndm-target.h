@@ -379,6 +379,16 @@ bool ndm_noflush_suspending(const struct ndm_target *);
 void ndm_worker(struct ndm_target *, const char *name, void (*fn)(void *), void *arg);
 bool ndm_stopping(const struct ndm_target *);
 
+/*
+ * A pointer that all users of one thing on the loop share (slots.c): `kind` is a literal,
+ * `identity` that of a store.  NULL when there is no memory.
+ */
+void **ndm_slot(struct ndm_loop *, const char *kind, const uint64_t identity[2]);
+
+/* Copies sectors between stores, in pieces of bounded size (kit/copy.c). */
+int ndm_copy(struct ndm_store *from, uint64_t from_sector, struct ndm_store *to,
+	     uint64_t to_sector, uint64_t nr) ndm_waits;
+
 /* ---- arguments (lib/args.c); the kernel's two families of number parsing ---- */
 
 /* %llu%c: the whole word, decimal, no blanks; -EINVAL or -ERANGE otherwise */

@@ -357,6 +357,7 @@ void context_number(struct ndm_context *ctx, struct ndm_store *store)
 			return;
 		ctx->nnumbers++;
 	}
+	ctx->numbers[i].loop = store->loop;
 	store->major = NDM_VIRTUAL_MAJOR;
 	store->minor = i;
 }
@@ -401,6 +402,24 @@ struct ndm_device *context_find(struct ndm_context *ctx, const char *spec, bool 
 		return NULL;
 	}
 	*mapped = false;
+	return NULL;
+}
+
+/* the loop of what a table's word names; NULL: nothing that is known */
+struct ndm_loop *context_loop_of(struct ndm_context *ctx, struct ndm_device *dev, const char *word)
+{
+	struct ndm_str unused = { 0 };
+	struct ndm_device *lower;
+	bool mapped;
+	unsigned i;
+
+	lower = context_find(ctx, word, &mapped, &unused);
+	ndm_str_free(&unused);
+	if (lower)
+		return lower == dev ? NULL : lower->loop;
+	for (i = 0; i < ctx->nnumbers; i++)
+		if (!strcmp(ctx->numbers[i].name, word))
+			return ctx->numbers[i].loop;
 	return NULL;
 }
 

@@ -79,9 +79,11 @@ struct ndm_loop {
 	struct ndm_buffer { struct ndm_buffer *next; } *buffers[NDM_BUFFER_CLASSES];
 	unsigned nbuffers[NDM_BUFFER_CLASSES];
 	struct ndm_store *stores;		/* open ones, for sharing */
+	struct ndm_slot *slots;			/* slots.c */
 };
 
 void loop_pools_free(struct ndm_loop *);
+void loop_slots_free(struct ndm_loop *);
 static inline uint64_t loop_now(struct ndm_loop *l) { return l->world->ops->now(l->world); }
 
 void ndm_log(struct ndm_world *, enum ndm_level, const char *fmt, ...) ndm_printf_like(3, 4);
@@ -207,7 +209,11 @@ struct ndm_context {
 	unsigned next_loop;
 	uint64_t event_nr;
 	struct ndm_watch *watches;
-	struct ndm_number { uint64_t identity[2]; char *name; } *numbers;	/* virtual minors */
+	struct ndm_number {			/* by virtual minor */
+		uint64_t identity[2];
+		char *name;
+		struct ndm_loop *loop;		/* where it was last opened */
+	} *numbers;
 	unsigned nnumbers;
 };
 
@@ -221,6 +227,7 @@ void context_number(struct ndm_context *, struct ndm_store *);	/* first loop */
  */
 struct ndm_device *context_find(struct ndm_context *, const char *spec, bool *mapped,
 				struct ndm_str *text);
+struct ndm_loop *context_loop_of(struct ndm_context *, struct ndm_device *, const char *word);
 /* from's live or inactive table stands on `on`, at any depth */
 bool device_reaches(struct ndm_device *from, struct ndm_device *on);
 

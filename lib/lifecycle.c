@@ -281,13 +281,13 @@ int ndm_device_resume(struct ndm_device *dev, unsigned flags, struct ndm_str *wh
 
 /* ---- load and clear ---- */
 
-/* a device without a table joins the loop of the first device that its table names */
+/* a device without a table joins the loop of the first device or known backing that its table
+ * names: what shares a backing shares a loop */
 static void choose_home(struct ndm_device *dev, const struct ndm_table_line *lines, unsigned n)
 {
 	struct ndm_context *ctx = dev->ctx;
 	unsigned i, j, argc;
 	char *text, **argv;
-	bool mapped;
 
 	if (dev->homed || ctx->nloops == 1)
 		return;
@@ -302,12 +302,10 @@ static void choose_home(struct ndm_device *dev, const struct ndm_table_line *lin
 			return;
 		}
 		for (j = 0; j < argc && !dev->homed; j++) {
-			struct ndm_str unused = { 0 };
-			struct ndm_device *lower = context_find(ctx, argv[j], &mapped, &unused);
+			struct ndm_loop *loop = context_loop_of(ctx, dev, argv[j]);
 
-			ndm_str_free(&unused);
-			if (lower && lower != dev) {
-				device_move(dev, lower->loop);
+			if (loop) {
+				device_move(dev, loop);
 				dev->homed = true;
 			}
 		}

@@ -41,6 +41,7 @@ void ndm_loop_free(struct ndm_loop *loop)
 	assert(loop->nbios == 0);
 	task_free_all(loop);
 	loop_pools_free(loop);
+	loop_slots_free(loop);
 	loop->world->ops->loop_fini(loop->world, loop);
 	free(loop->timers);
 	free(loop);

@@ -15,6 +15,9 @@ target_pages = \
 	man/generated/ndm-flakey.7 \
 	man/generated/ndm-linear.7 \
 	man/generated/ndm-log-writes.7 \
+	man/generated/ndm-snapshot-merge.7 \
+	man/generated/ndm-snapshot-origin.7 \
+	man/generated/ndm-snapshot.7 \
 	man/generated/ndm-striped.7 \
 	man/generated/ndm-switch.7 \
 	man/generated/ndm-unstriped.7 \

@@ -17,6 +17,9 @@
 	X(multipath) \
 	X(crypt) \
 	X(verity) \
-	X(log_writes)
+	X(log_writes) \
+	X(snapshot) \
+	X(snapshot_origin) \
+	X(snapshot_merge)
 
 #endif
