@@ -5,8 +5,9 @@
  *   LD_PRELOAD=.../libndm-preload.so NDM_CONTROL=/run/ndm/control dmsetup ls
  *
  * Opening /dev/mapper/control connects to ndmd; device-mapper ioctls on that descriptor
- * become frames.  Nodes in /dev/mapper exist for stat, open and readdir, but carry no data:
- * data goes over NBD.  Making, renaming and removing nodes succeeds and does nothing.
+ * become frames.  Nodes in /dev/mapper exist for stat, open and readdir; an open one is a
+ * connection to the device's NBD export (data.c).  Making, renaming and removing nodes succeeds
+ * and does nothing.
  *
  * A preload library cannot be without state: which descriptors are ours is kept in `held`.
  */
@@ -31,12 +32,12 @@
 #define HELD_MAX 1024
 #define next(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 
-static struct spot *held[HELD_MAX];
+static struct held *held[HELD_MAX];
 static pthread_mutex_t held_lock = PTHREAD_MUTEX_INITIALIZER;
 
-static int hold(int fd, const struct spot *spot)
+static int hold(int fd, const struct held *what)
 {
-	struct spot *copy;
+	struct held *copy;
 
 	if (fd < 0 || fd >= HELD_MAX) {
 		if (fd >= 0)
@@ -50,7 +51,7 @@ static int hold(int fd, const struct spot *spot)
 		errno = ENOMEM;
 		return -1;
 	}
-	*copy = *spot;
+	*copy = *what;
 	pthread_mutex_lock(&held_lock);
 	free(held[fd]);
 	held[fd] = copy;
@@ -58,8 +59,7 @@ static int hold(int fd, const struct spot *spot)
 	return fd;
 }
 
-/* Is this descriptor ours?  With let_go it no longer is. */
-static int is_held(int fd, struct spot *spot, int let_go)
+int held_get(int fd, struct held *what)
 {
 	int found = 0;
 
@@ -67,15 +67,40 @@ static int is_held(int fd, struct spot *spot, int let_go)
 		return 0;
 	pthread_mutex_lock(&held_lock);
 	if (held[fd]) {
-		*spot = *held[fd];
+		*what = *held[fd];
 		found = 1;
-		if (let_go) {
-			free(held[fd]);
-			held[fd] = NULL;
-		}
 	}
 	pthread_mutex_unlock(&held_lock);
 	return found;
+}
+
+void held_move(int fd, uint64_t position)
+{
+	pthread_mutex_lock(&held_lock);
+	if (held[fd])
+		held[fd]->position = position;
+	pthread_mutex_unlock(&held_lock);
+}
+
+static void let_go(int fd)
+{
+	if (fd < 0 || fd >= HELD_MAX)
+		return;
+	pthread_mutex_lock(&held_lock);
+	free(held[fd]);
+	held[fd] = NULL;
+	pthread_mutex_unlock(&held_lock);
+}
+
+/* Is this descriptor ours, and where does it lead? */
+static int is_held(int fd, struct spot *spot)
+{
+	struct held what;
+
+	if (!held_get(fd, &what))
+		return 0;
+	*spot = what.spot;
+	return 1;
 }
 
 static int failed(int err)
@@ -95,7 +120,7 @@ static int open_text(const struct spot *spot, int flags)
 		return -1;
 	if ((flags & O_ACCMODE) != O_WRONLY) {
 		text = spot_content(spot);
-		if (!text || write(fd, text, strlen(text)) < 0 || lseek(fd, 0, SEEK_SET)) {
+		if (!text || pwrite(fd, text, strlen(text), 0) < 0) {
 			int saved = errno;
 
 			free(text);
@@ -105,26 +130,49 @@ static int open_text(const struct spot *spot, int flags)
 		}
 		free(text);
 	}
-	return hold(fd, spot);
+	return hold(fd, &(struct held){ .spot = *spot });
+}
+
+/*
+ * A node: a device without any table yet has none; one without a live table, or that is not
+ * exported, is empty.
+ */
+static int open_node(const struct spot *spot, int flags)
+{
+	struct held what = { .spot = *spot };
+	unsigned sectors, nbd_flags;
+	struct dm_ioctl dmi;
+	int fd, err;
+
+	err = talk_read_ahead(spot, NULL, &sectors);
+	if (!err)
+		err = talk_status(spot, &dmi);
+	if (err)
+		return failed(err == -ENXIO ? -ENOENT : err);
+	/* Who only wants to ask something (O_PATH-like opens of libdevmapper) reads nothing, so
+	 * it costs no more than the connection. */
+	fd = nbd_connect(dmi.name, &what.bytes, &nbd_flags);
+	if (fd >= 0 && nbd_flags & 2 && (flags & O_ACCMODE) != O_RDONLY) {
+		syscall(SYS_close, fd);
+		return failed(-EROFS);
+	}
+	what.has_data = fd >= 0;
+	if (fd < 0)
+		fd = (int)syscall(SYS_openat, AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC, 0);
+	return hold(fd, &what);
 }
 
 static int open_spot(const struct spot *spot, int flags)
 {
-	unsigned sectors;
-	int fd, err;
+	int fd;
 
 	switch (spot->place) {
 	case PLACE_CONTROL:
 		fd = talk_connect();
 		return fd < 0 ? failed(fd == -ENOENT || fd == -ECONNREFUSED ? -ENODEV : fd) :
-			hold(fd, spot);
+			hold(fd, &(struct held){ .spot = *spot });
 	case PLACE_NODE:
-		/* A device without any table yet has no node. */
-		err = talk_read_ahead(spot, NULL, &sectors);
-		if (err)
-			return failed(err == -ENXIO ? -ENOENT : err);
-		return hold((int)syscall(SYS_openat, AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC, 0),
-			    spot);
+		return open_node(spot, flags);
 	case PLACE_DIR:
 	case PLACE_SYS_DEVICE:
 		return failed(-EISDIR);
@@ -186,11 +234,11 @@ int __open64_2(const char *path, int flags)
 static FILE *fopen_spot(const struct spot *spot, const char *mode)
 {
 	FILE *file;
-	int fd = open_spot(spot, *mode == 'r' ? O_RDONLY : O_WRONLY);
+	int fd = open_spot(spot, strchr(mode, '+') ? O_RDWR : *mode == 'r' ? O_RDONLY : O_WRONLY);
 
 	if (fd < 0)
 		return NULL;
-	file = fdopen(fd, mode);
+	file = spot->place == PLACE_NODE ? data_stream(fd, mode) : fdopen(fd, mode);
 	if (!file)
 		close(fd);
 	return file;
@@ -230,18 +278,65 @@ int close(int fd)
 {
 	struct spot spot;
 
-	if (is_held(fd, &spot, 1) && spot.place == PLACE_SYS_READ_AHEAD)
-		set_read_ahead(fd, &spot);
+	if (is_held(fd, &spot)) {
+		let_go(fd);
+		if (spot.place == PLACE_SYS_READ_AHEAD)
+			set_read_ahead(fd, &spot);
+	}
 	return next(close)(fd);
 }
+
+/*
+ * A copy of a descriptor of ours is one, too.  Positions are not shared then: programs move
+ * descriptors to other numbers, and close the first.
+ */
+static int copied(int from, int to)
+{
+	struct held what;
+
+	if (to < 0)
+		return to;
+	let_go(to);
+	return held_get(from, &what) ? hold(to, &what) : to;
+}
+
+int dup(int fd)
+{
+	return copied(fd, next(dup)(fd));
+}
+
+int dup2(int fd, int to)
+{
+	return fd == to ? next(dup2)(fd, to) : copied(fd, next(dup2)(fd, to));
+}
+
+int dup3(int fd, int to, int flags)
+{
+	return copied(fd, next(dup3)(fd, to, flags));
+}
+
+#define DEFINE_FCNTL(name)						\
+int name(int fd, int command, ...)					\
+{									\
+	void *argument;							\
+	va_list ap;							\
+	int result;							\
+									\
+	va_start(ap, command);						\
+	argument = va_arg(ap, void *);					\
+	va_end(ap);							\
+	result = next(name)(fd, command, argument);			\
+	return command == F_DUPFD || command == F_DUPFD_CLOEXEC ? copied(fd, result) : result; \
+}
+
+DEFINE_FCNTL(fcntl)
+DEFINE_FCNTL(fcntl64)
 
 /* stdio closes its descriptor without asking us: forget it first. */
 int fclose(FILE *file)
 {
-	struct spot spot;
-
 	if (file)
-		is_held(fileno(file), &spot, 1);
+		let_go(fileno(file));
 	return next(fclose)(file);
 }
 
@@ -297,7 +392,7 @@ int ioctl(int fd, unsigned long request, ...)
 	va_start(ap, request);
 	argument = va_arg(ap, void *);
 	va_end(ap);
-	if (!is_held(fd, &spot, 0))
+	if (!is_held(fd, &spot))
 		return next(ioctl)(fd, request, argument);
 	if (spot.place == PLACE_NODE)
 		return node_ioctl(&spot, request, argument);
@@ -340,7 +435,7 @@ int name(int fd, struct type *st)					\
 {									\
 	struct spot spot;						\
 									\
-	if (is_held(fd, &spot, 0) && (spot.place == PLACE_CONTROL || spot.place == PLACE_NODE)) \
+	if (is_held(fd, &spot) && (spot.place == PLACE_CONTROL || spot.place == PLACE_NODE)) \
 		return stat_spot(&spot, st);				\
 	return next(name)(fd, st);					\
 }

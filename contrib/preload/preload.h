@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * preload.h - the three parts of libndm-preload: paths that are ours, talk with ndmd, and
- * the functions of the C library that are stood in for.
+ * preload.h - the parts of libndm-preload: paths that are ours, talk with ndmd, data of nodes,
+ * and the functions of the C library that are stood in for.
  */
 #ifndef NDM_PRELOAD_H
 #define NDM_PRELOAD_H
@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/stat.h>
+#include <sys/types.h>
 
 /* What a path means to us. */
 enum place {
@@ -30,6 +31,26 @@ struct spot {
 	char name[DM_NAME_LEN];		/* of a node, where a name was given */
 	unsigned major, minor;		/* of a device, where numbers were given */
 };
+
+/* A descriptor that is ours. */
+struct held {
+	struct spot spot;
+	int has_data;			/* is a connection to an export of `bytes` */
+	uint64_t bytes, position;
+};
+
+/* ndm-preload.c */
+int held_get(int fd, struct held *held);
+void held_move(int fd, uint64_t position);
+
+/* nbd.c: the commands have NBD's numbers */
+enum nbd_command { NBD_DO_READ = 0, NBD_DO_WRITE = 1, NBD_DO_FLUSH = 3 };
+int nbd_connect(const char *device, uint64_t *bytes, unsigned *flags);
+ssize_t nbd_transfer(int fd, enum nbd_command command, uint64_t device_bytes, uint64_t offset,
+		     size_t length_bytes, void *data);
+
+/* data.c: a FILE */
+void *data_stream(int fd, const char *mode);
 
 /* paths.c */
 void spot_parse(const char *path, struct spot *spot);
