@@ -119,6 +119,9 @@ int handshake_new(struct conn *);
 void handshake_free(struct conn *);
 void handshake_ready(struct conn *);		/* the socket is readable or writable */
 
+/* opening.c */
+void opening_done(struct conn *);		/* its device is open, or is not to be had */
+
 /* transmit.c */
 void transmit_start(struct conn *, const uint8_t *received, size_t bytes);
 void transmit_readable(struct conn *);

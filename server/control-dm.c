@@ -16,29 +16,29 @@
 /* DM_MAX_TARGETS * DM_MAX_TARGET_PARAMS of the kernel */
 #define DM_MAX_DATA_BYTES (1048576u * 1024u)
 
-enum { NO_PAYLOAD = 1 };	/* neither reads nor writes more than the header */
+enum { NO_PAYLOAD = 1 }; /* neither reads nor writes more than the header */
 
 static const struct {
 	dm_command *fn;
 	unsigned flags;
 } commands[] = {
-	[DM_REMOVE_ALL_CMD] = { dm_remove_all, NO_PAYLOAD },
-	[DM_LIST_DEVICES_CMD] = { dm_list_devices, 0 },
-	[DM_DEV_CREATE_CMD] = { dm_dev_create, NO_PAYLOAD },
-	[DM_DEV_REMOVE_CMD] = { dm_dev_remove, NO_PAYLOAD },
-	[DM_DEV_RENAME_CMD] = { dm_dev_rename, 0 },
-	[DM_DEV_SUSPEND_CMD] = { dm_dev_suspend, NO_PAYLOAD },
-	[DM_DEV_STATUS_CMD] = { dm_dev_status, NO_PAYLOAD },
-	[DM_DEV_WAIT_CMD] = { dm_dev_wait, 0 },
-	[DM_TABLE_LOAD_CMD] = { dm_table_load, 0 },
-	[DM_TABLE_CLEAR_CMD] = { dm_table_clear, NO_PAYLOAD },
-	[DM_TABLE_DEPS_CMD] = { dm_table_deps, 0 },
-	[DM_TABLE_STATUS_CMD] = { dm_table_status, 0 },
-	[DM_LIST_VERSIONS_CMD] = { dm_list_versions, 0 },
-	[DM_TARGET_MSG_CMD] = { dm_target_message, 0 },
-	[DM_DEV_SET_GEOMETRY_CMD] = { dm_dev_set_geometry, 0 },
-	[DM_DEV_ARM_POLL_CMD] = { dm_dev_arm_poll, NO_PAYLOAD },
-	[DM_GET_TARGET_VERSION_CMD] = { dm_get_target_version, 0 },
+	[DM_REMOVE_ALL_CMD] = {dm_remove_all, NO_PAYLOAD},
+	[DM_LIST_DEVICES_CMD] = {dm_list_devices, 0},
+	[DM_DEV_CREATE_CMD] = {dm_dev_create, NO_PAYLOAD},
+	[DM_DEV_REMOVE_CMD] = {dm_dev_remove, NO_PAYLOAD},
+	[DM_DEV_RENAME_CMD] = {dm_dev_rename, 0},
+	[DM_DEV_SUSPEND_CMD] = {dm_dev_suspend, NO_PAYLOAD},
+	[DM_DEV_STATUS_CMD] = {dm_dev_status, NO_PAYLOAD},
+	[DM_DEV_WAIT_CMD] = {dm_dev_wait, 0},
+	[DM_TABLE_LOAD_CMD] = {dm_table_load, 0},
+	[DM_TABLE_CLEAR_CMD] = {dm_table_clear, NO_PAYLOAD},
+	[DM_TABLE_DEPS_CMD] = {dm_table_deps, 0},
+	[DM_TABLE_STATUS_CMD] = {dm_table_status, 0},
+	[DM_LIST_VERSIONS_CMD] = {dm_list_versions, 0},
+	[DM_TARGET_MSG_CMD] = {dm_target_message, 0},
+	[DM_DEV_SET_GEOMETRY_CMD] = {dm_dev_set_geometry, 0},
+	[DM_DEV_ARM_POLL_CMD] = {dm_dev_arm_poll, NO_PAYLOAD},
+	[DM_GET_TARGET_VERSION_CMD] = {dm_get_target_version, 0},
 };
 
 /* dev_t as user space sees it: 12 bits of major, 20 of minor, the minor's low byte lowest */
@@ -73,8 +73,7 @@ bool dm_text_ends(const struct dm_ioctl *dmi, size_t size, size_t start)
 {
 	const char *base = (const char *)dmi;
 
-	return start >= DM_HEADER_BYTES && start < size &&
-	       memchr(base + start, '\0', size - start);
+	return start >= DM_HEADER_BYTES && start < size && memchr(base + start, '\0', size - start);
 }
 
 static struct ndm_device *find_by_any(struct control_call *call, const struct dm_ioctl *dmi)
@@ -99,7 +98,8 @@ struct ndm_device *dm_find(struct control_call *call, struct dm_ioctl *dmi)
 
 	if (!dev) {
 		if (*dmi->uuid || *dmi->name)
-			ndm_printf(&call->why, "there is no device %s%s", *dmi->uuid ? "with uuid " : "",
+			ndm_printf(&call->why, "there is no device %s%s",
+				   *dmi->uuid ? "with uuid " : "",
 				   *dmi->uuid ? dmi->uuid : dmi->name);
 		else if (dmi->dev)
 			ndm_printf(&call->why, "there is no device %u:%u", decode_major(dmi->dev),
@@ -165,7 +165,8 @@ static int check_version(struct control_call *call, struct dm_ioctl *dmi)
 	int err = 0;
 
 	if (dmi->version[0] != NDM_CTL_DM_MAJOR || dmi->version[1] > NDM_CTL_DM_MINOR) {
-		ndm_printf(&call->why, "the client speaks version %u.%u.%u of the interface, ndmd %u.%u.%u",
+		ndm_printf(&call->why,
+			   "the client speaks version %u.%u.%u of the interface, ndmd %u.%u.%u",
 			   dmi->version[0], dmi->version[1], dmi->version[2], NDM_CTL_DM_MAJOR,
 			   NDM_CTL_DM_MINOR, NDM_CTL_DM_PATCH);
 		err = -EINVAL;
@@ -181,12 +182,13 @@ static int check_sizes(struct control_call *call, const struct dm_ioctl *dmi, bo
 	if (call->length < DM_HEADER_BYTES)
 		return -EFAULT;
 	if (dmi->data_size < DM_HEADER_BYTES || dmi->data_size > DM_MAX_DATA_BYTES) {
-		ndm_printf(&call->why, "data_size %u is not a size of struct dm_ioctl", dmi->data_size);
+		ndm_printf(&call->why, "data_size %u is not a size of struct dm_ioctl",
+			   dmi->data_size);
 		return -EINVAL;
 	}
 	if (!no_payload && dmi->data_size > call->length) {
-		ndm_printf(&call->why, "data_size %u, but the request has %zu bytes", dmi->data_size,
-			   call->length);
+		ndm_printf(&call->why, "data_size %u, but the request has %zu bytes",
+			   dmi->data_size, call->length);
 		return -EFAULT;
 	}
 	return 0;

@@ -37,13 +37,14 @@ static void put_device(uint8_t *at, const struct ndm_device_info *info, bool wit
 {
 	struct dm_name_list *entry = (struct dm_name_list *)at;
 	size_t tail = dm_align(offsetof(struct dm_name_list, name) + strlen(info->name) + 1);
-	uint32_t words[2] = { info->event_nr, 0 };
+	uint32_t words[2] = {info->event_nr, 0};
 
 	entry->dev = dm_encode_dev(NDM_MAJOR, info->minor);
 	entry->next = 0;
 	memcpy(entry->name, info->name, strlen(info->name) + 1);
 	if (with_uuid)
-		words[1] = *info->uuid ? DM_NAME_LIST_FLAG_HAS_UUID : DM_NAME_LIST_FLAG_DOESNT_HAVE_UUID;
+		words[1] = *info->uuid ? DM_NAME_LIST_FLAG_HAS_UUID
+				       : DM_NAME_LIST_FLAG_DOESNT_HAVE_UUID;
 	memcpy(at + tail, words, sizeof(words));
 	if (with_uuid && *info->uuid)
 		memcpy(at + tail + sizeof(words), info->uuid, strlen(info->uuid) + 1);
@@ -69,7 +70,7 @@ int dm_list_devices(struct control_call *call, struct dm_ioctl *dmi, size_t size
 		return 0;
 	}
 	dmi->data_size = dmi->data_start + (uint32_t)needed;
-	/* dev 0 in the first entry means an empty list: it is there even when data_size ends before it */
+	/* dev 0 in the first entry means an empty list, and is there though data_size ends before */
 	memset(at, 0, needed > sizeof(last->dev) ? needed : sizeof(last->dev));
 	if (!needed)
 		call->answered = dmi->data_start + sizeof(last->dev);

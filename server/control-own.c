@@ -114,10 +114,10 @@ static void explain_line(struct ndm_str *json, const struct ndm_target_status *l
 	const struct ndm_target_type *type = ndm_target_type_find(line->type);
 	const struct ndm_arg *args = type ? table ? type->args : type->status_fields : NULL;
 	const char *text = line->text ? line->text : "";
-	struct ndm_str named = { 0 };
+	struct ndm_str named = {0};
 
-	ndm_printf(json, "{\"start\": %llu, \"length\": %llu, \"type\": ", (unsigned long long)line->start,
-		   (unsigned long long)line->nr);
+	ndm_printf(json, "{\"start\": %llu, \"length\": %llu, \"type\": ",
+		   (unsigned long long)line->start, (unsigned long long)line->nr);
 	json_string(json, line->type);
 	ndm_printf(json, ", \"text\": ");
 	json_string(json, text);
@@ -127,7 +127,8 @@ static void explain_line(struct ndm_str *json, const struct ndm_target_status *l
 	ndm_str_free(&named);
 }
 
-static int explain_lines(struct control_call *call, struct ndm_device *dev, bool table, bool inactive)
+static int explain_lines(struct control_call *call, struct ndm_device *dev, bool table,
+			 bool inactive)
 {
 	struct ndm_target_status *lines;
 	bool read_only;
@@ -164,8 +165,9 @@ static int own_explain(struct control_call *call)
 	json_string(&call->text, info.name);
 	ndm_printf(&call->text, ", \"uuid\": ");
 	json_string(&call->text, info.uuid);
-	ndm_printf(&call->text, ", \"major\": %u, \"minor\": %u, \"slot\": \"%s\", \"suspended\": %s",
-		   NDM_MAJOR, info.minor, inactive ? "inactive" : "live",
+	ndm_printf(&call->text,
+		   ", \"major\": %u, \"minor\": %u, \"slot\": \"%s\", \"suspended\": %s", NDM_MAJOR,
+		   info.minor, inactive ? "inactive" : "live",
 		   info.flags & NDM_DEVICE_SUSPENDED ? "true" : "false");
 	if (info.flags & (inactive ? NDM_DEVICE_INACTIVE : NDM_DEVICE_LIVE)) {
 		err = explain_lines(call, dev, true, inactive);

@@ -17,7 +17,7 @@
 
 struct load {
 	struct ndm_table_line *lines;
-	char (*types)[DM_MAX_TYPE_NAME + 1];	/* a client need not end its types with a NUL */
+	char (*types)[DM_MAX_TYPE_NAME + 1]; /* a client need not end its types with a NUL */
 };
 
 /* at: the spec's offset in the buffer, *end: behind its parameters */
@@ -36,13 +36,16 @@ static int read_spec(struct control_call *call, const struct dm_ioctl *dmi, size
 	args = base + at + sizeof(*spec);
 	nul = memchr(args, '\0', size - at - sizeof(*spec));
 	if (!nul) {
-		ndm_printf(&call->why, "the parameters of target %u do not end within the request", i);
+		ndm_printf(&call->why, "the parameters of target %u do not end within the request",
+			   i);
 		return -EINVAL;
 	}
 	memcpy(load->types[i], spec->target_type, DM_MAX_TYPE_NAME);
-	load->lines[i] = (struct ndm_table_line) {
-		.start = spec->sector_start, .nr = spec->length,
-		.type = load->types[i], .args = (const char *)args,
+	load->lines[i] = (struct ndm_table_line){
+		.start = spec->sector_start,
+		.nr = spec->length,
+		.type = load->types[i],
+		.args = (const char *)args,
 	};
 	*end = (size_t)(nul - base) + 1;
 	return 0;
@@ -73,7 +76,7 @@ static int read_table(struct control_call *call, const struct dm_ioctl *dmi, siz
 static int load_table(struct control_call *call, struct ndm_device *dev, struct dm_ioctl *dmi,
 		      size_t size)
 {
-	struct load load = { NULL, NULL };
+	struct load load = {NULL, NULL};
 	int err;
 
 	if (!dmi->target_count) {
@@ -138,7 +141,7 @@ static int retrieve_deps(struct ndm_device *dev, struct dm_ioctl *dmi, size_t si
 {
 	bool inactive = dmi->flags & DM_QUERY_INACTIVE_TABLE_FLAG;
 	struct dm_target_deps *deps;
-	uint32_t (*numbers)[2];
+	uint32_t(*numbers)[2];
 	size_t room, needed;
 	unsigned n;
 	int err;
@@ -166,8 +169,8 @@ static bool has_table(struct ndm_device *dev, const struct dm_ioctl *dmi)
 	struct ndm_device_info info;
 
 	ndm_device_info(dev, &info);
-	return info.flags & (dmi->flags & DM_QUERY_INACTIVE_TABLE_FLAG ? NDM_DEVICE_INACTIVE
-								       : NDM_DEVICE_LIVE);
+	return info.flags &
+	       (dmi->flags & DM_QUERY_INACTIVE_TABLE_FLAG ? NDM_DEVICE_INACTIVE : NDM_DEVICE_LIVE);
 }
 
 int dm_table_deps(struct control_call *call, struct dm_ioctl *dmi, size_t size)
@@ -193,7 +196,7 @@ static bool put_status(uint8_t *base, size_t room, size_t *at, size_t *used,
 {
 	const char *text = line->text ? line->text : "";
 	size_t length = strlen(text) + 1, type = strlen(line->type), here = *at;
-	struct dm_target_spec spec = { .sector_start = line->start, .length = line->nr };
+	struct dm_target_spec spec = {.sector_start = line->start, .length = line->nr};
 
 	if (here > room || room - here <= sizeof(spec))
 		return false;
@@ -231,13 +234,14 @@ void dm_retrieve_status(struct ndm_device *dev, struct dm_ioctl *dmi, size_t siz
 		flags |= NDM_STATUS_NOFLUSH;
 	if (dmi->flags & DM_STATUS_TABLE_FLAG)
 		kind = NDM_STATUS_TABLE;
-	if (ndm_device_status(dev, kind, flags, dmi->flags & DM_QUERY_INACTIVE_TABLE_FLAG, &lines, &n,
-			      &read_only))
+	if (ndm_device_status(dev, kind, flags, dmi->flags & DM_QUERY_INACTIVE_TABLE_FLAG, &lines,
+			      &n, &read_only))
 		return;
 	base = dm_result_buffer(dmi, size, &room);
 	for (unsigned i = 0; i < n; i++) {
 		/* measurement texts are the kernel's integrity subsystem's: empty without it */
-		if ((dmi->flags & DM_IMA_MEASUREMENT_FLAG) && kind == NDM_STATUS_INFO && lines[i].text)
+		if ((dmi->flags & DM_IMA_MEASUREMENT_FLAG) && kind == NDM_STATUS_INFO &&
+		    lines[i].text)
 			lines[i].text[0] = '\0';
 		if (!put_status(base, room, &at, &used, &lines[i])) {
 			dmi->flags |= DM_BUFFER_FULL_FLAG;

@@ -37,10 +37,10 @@ struct control {
 	struct evconnlistener *listener;
 	struct event *retry;
 	char *path;
-	struct stat inode;			/* of the socket, to know it again */
+	struct stat inode; /* of the socket, to know it again */
 	struct control_conn *conns;
 	struct control_shadow *shadows;
-	unsigned running;			/* commands that have not ended */
+	unsigned running; /* commands that have not ended */
 	bool stopped;
 };
 
@@ -48,11 +48,11 @@ struct control_conn {
 	struct control *control;
 	struct control_conn *next;
 	struct bufferevent *bev;
-	struct control_job *job;		/* the command under way */
-	char *reason;				/* why the last command failed */
-	bool eof;				/* the client will not ask any more */
-	bool refused;				/* a frame too long: answer, then close */
-	bool armed;				/* DM_DEV_ARM_POLL: owes an event frame */
+	struct control_job *job; /* the command under way */
+	char *reason;		 /* why the last command failed */
+	bool eof;		 /* the client will not ask any more */
+	bool refused;		 /* a frame too long: answer, then close */
+	bool armed;		 /* DM_DEV_ARM_POLL: owes an event frame */
 	pid_t pid;
 };
 
@@ -60,20 +60,21 @@ struct control_conn {
 struct control_job {
 	struct control_call call;
 	struct control *control;
-	struct control_conn *conn;		/* NULL once the client is gone */
+	struct control_conn *conn; /* NULL once the client is gone */
 	struct ndm_msg start, cancel;
 	unsigned refs;
 	bool cancelling;
-	bool secure;				/* DM_SECURE_DATA_FLAG: wipe the buffer */
+	bool secure; /* DM_SECURE_DATA_FLAG: wipe the buffer */
 };
 
 static void conn_next(struct control_conn *);
 
-static void say(struct control *ctl, enum ndm_level level, const char *fmt, ...) ndm_printf_like(3, 4);
+static void say(struct control *ctl, enum ndm_level level, const char *fmt, ...)
+	ndm_printf_like(3, 4);
 
 static void say(struct control *ctl, enum ndm_level level, const char *fmt, ...)
 {
-	struct ndm_str line = { 0 };
+	struct ndm_str line = {0};
 	va_list ap;
 
 	if (!ctl->host->log.fn)
@@ -102,7 +103,8 @@ static void job_put(struct control_job *job)
 /* On the loop: a wait looks at `cancelled` when it is woken. */
 static void job_cancel_on_loop(struct ndm_msg *msg)
 {
-	struct control_job *job = (struct control_job *)((char *)msg - offsetof(struct control_job, cancel));
+	struct control_job *job =
+		(struct control_job *)((char *)msg - offsetof(struct control_job, cancel));
 
 	if (job->call.waiting)
 		ndm_device_wait_wake(job->call.waiting);
@@ -122,7 +124,7 @@ static void job_cancel(struct control_job *job)
 
 static void send_answer(struct control_conn *conn, uint32_t error, const void *bytes, size_t length)
 {
-	struct ndm_ctl_answer head = { .error = error, .length = (uint32_t)length };
+	struct ndm_ctl_answer head = {.error = error, .length = (uint32_t)length};
 	struct evbuffer *out = bufferevent_get_output(conn->bev);
 
 	evbuffer_add(out, &head, sizeof(head));
@@ -132,9 +134,12 @@ static void send_answer(struct control_conn *conn, uint32_t error, const void *b
 static const char *command_name(uint32_t command)
 {
 	static const char *const ioctls[] = {
-		"version", "remove_all", "list_devices", "create", "remove", "rename", "suspend/resume",
-		"info", "wait", "load", "clear", "deps", "status", "list_versions", "message",
-		"set_geometry", "arm_poll", "get_target_version",
+		"version",	  "remove_all",	   "list_devices",
+		"create",	  "remove",	   "rename",
+		"suspend/resume", "info",	   "wait",
+		"load",		  "clear",	   "deps",
+		"status",	  "list_versions", "message",
+		"set_geometry",	  "arm_poll",	   "get_target_version",
 	};
 
 	if (command < sizeof(ioctls) / sizeof(ioctls[0]))
@@ -200,7 +205,8 @@ static void job_run(void *arg)
 
 static void job_spawn(struct ndm_msg *msg)
 {
-	struct control_job *job = (struct control_job *)((char *)msg - offsetof(struct control_job, start));
+	struct control_job *job =
+		(struct control_job *)((char *)msg - offsetof(struct control_job, start));
 
 	ndm_spawn(ndm_context_loop(job->control->ctx, 0), "control", job_run, job);
 }
@@ -240,7 +246,7 @@ static void conn_free(struct control_conn *conn)
 	*link = conn->next;
 	if (conn->job) {
 		conn->job->conn = NULL;
-		/* its reason goes with the connection, and the running command may be asking for it */
+		/* the reason goes with the connection; the command may be asking for it */
 		conn->job->call.last_reason = "";
 		job_cancel(conn->job);
 	}
@@ -273,8 +279,9 @@ static void conn_start(struct control_conn *conn, const struct ndm_ctl_request *
 
 static void conn_refuse(struct control_conn *conn, const struct ndm_ctl_request *head)
 {
-	say(conn->control, NDM_LOG_WARNING, "control: process %d sends a request of %u bytes, more than %u: closed",
-	    (int)conn->pid, head->length, NDM_CTL_MAX_LENGTH);
+	say(conn->control, NDM_LOG_WARNING,
+	    "control: process %d sends a request of %u bytes, more than %u: closed", (int)conn->pid,
+	    head->length, NDM_CTL_MAX_LENGTH);
 	conn->refused = true;
 	bufferevent_disable(conn->bev, EV_READ);
 	send_answer(conn, EMSGSIZE, NULL, 0);
@@ -351,7 +358,7 @@ static void conn_accept(struct evconnlistener *listener, evutil_socket_t fd, str
 {
 	struct control *ctl = arg;
 	struct control_conn *conn = calloc(1, sizeof(*conn));
-	struct ucred who = { 0 };
+	struct ucred who = {0};
 	socklen_t who_bytes = sizeof(who);
 
 	(void)listener;
@@ -369,7 +376,8 @@ static void conn_accept(struct evconnlistener *listener, evutil_socket_t fd, str
 	ctl->conns = conn;
 	if (!getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &who_bytes))
 		conn->pid = who.pid;
-	say(ctl, NDM_LOG_DEBUG, "control: process %d (uid %u, gid %u) connected", (int)who.pid, who.uid, who.gid);
+	say(ctl, NDM_LOG_DEBUG, "control: process %d (uid %u, gid %u) connected", (int)who.pid,
+	    who.uid, who.gid);
 	bufferevent_setcb(conn->bev, conn_readable, conn_written, conn_event, conn);
 	bufferevent_enable(conn->bev, EV_READ | EV_WRITE);
 }
@@ -378,7 +386,7 @@ static void conn_accept(struct evconnlistener *listener, evutil_socket_t fd, str
 static void accept_failed(struct evconnlistener *listener, void *arg)
 {
 	struct control *ctl = arg;
-	struct timeval later = { .tv_sec = CONTROL_RETRY_SECONDS };
+	struct timeval later = {.tv_sec = CONTROL_RETRY_SECONDS};
 
 	say(ctl, NDM_LOG_WARNING, "control: cannot accept a connection: %s",
 	    evutil_socket_error_to_string(EVUTIL_SOCKET_ERROR()));
@@ -466,7 +474,7 @@ static int remove_stale(const struct sockaddr_un *where)
 /* The mode is set before there is a name: nobody else can come in between. */
 static int open_socket(const char *path, int *out)
 {
-	struct sockaddr_un where = { .sun_family = AF_UNIX };
+	struct sockaddr_un where = {.sun_family = AF_UNIX};
 	int fd, err;
 
 	if (strlen(path) >= sizeof(where.sun_path))
@@ -540,7 +548,8 @@ void control_stop(struct control *ctl)
 	evconnlistener_free(ctl->listener);
 	event_free(ctl->retry);
 	/* another ndmd may have taken the name since */
-	if (!lstat(ctl->path, &now) && now.st_dev == ctl->inode.st_dev && now.st_ino == ctl->inode.st_ino)
+	if (!lstat(ctl->path, &now) && now.st_dev == ctl->inode.st_dev &&
+	    now.st_ino == ctl->inode.st_ino)
 		unlink(ctl->path);
 	while (ctl->conns)
 		conn_free(ctl->conns);

@@ -313,6 +313,11 @@ void handshake_ready(struct conn *c)
 {
 	struct handshake *hs = c->hs;
 
+	if (hs->phase == PHASE_OPENING) {
+		conn_read_off(c);		/* a task has it */
+		conn_write_off(c);
+		return;
+	}
 	if (hs->out.len && !flush_out(c))
 		return;
 	if (hs->phase == PHASE_TLS || hs->phase >= PHASE_TRANSMISSION ||
@@ -325,7 +330,7 @@ void handshake_ready(struct conn *c)
 	while (receive(c)) {
 		handshake_run(c);
 		/* plain sockets say by themselves when there is more, TLS does not */
-		if (c->closing || c->hs != hs || !c->reading || !c->tls)
+		if (c->closing || c->hs != hs || c->opening || !c->reading || !c->tls)
 			return;
 	}
 }

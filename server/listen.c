@@ -3,8 +3,8 @@
  * listen.c - where clients come from: unix sockets, TCP, sockets that were handed over
  * (LISTEN_FDS), stdin and stdout.
  *
- * TCP_NODELAY is set before the first byte; the kernel would hold back our small second
- * write of the handshake for the client's delayed acknowledgement otherwise.
+ * TCP_NODELAY is set on the listening socket, and inherited; without it the kernel would hold
+ * back our small second write of the handshake for the client's delayed acknowledgement.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -26,7 +26,7 @@
 #include "ndmd.h"
 
 #define BACKLOG 1024
-#define ACCEPTS_MAX 64				/* in one turn */
+#define ACCEPTS_MAX 64u				/* in one turn */
 #define LISTEN_FDS_START 3
 
 struct listener {
@@ -34,6 +34,7 @@ struct listener {
 	struct ndmd *ndmd;
 	struct event *event, *pause;
 	int fd;
+	unsigned batch;				/* how many are tried at once: as many as come */
 	char *uri;
 	char *unlink_path;
 	dev_t device;				/* of the socket file: is it still ours? */
@@ -98,7 +99,6 @@ static void accept_failed(struct listener *l, int err)
 static void accept_one(struct listener *l, int fd, const struct sockaddr *a, socklen_t bytes)
 {
 	struct ndmd *d = l->ndmd;
-	int one = 1;
 	char *who;
 
 	if (atomic_load(&d->nconns) >= d->opt.max_connections) {
@@ -106,10 +106,6 @@ static void accept_one(struct listener *l, int fd, const struct sockaddr *a, soc
 			 d->opt.max_connections);
 		close(fd);
 		return;
-	}
-	if (a->sa_family == AF_INET || a->sa_family == AF_INET6) {
-		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-		setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
 	}
 	who = text_of_peer(fd, a, bytes);
 	if (!who) {
@@ -124,18 +120,22 @@ static void acceptable(evutil_socket_t fd, short what, void *arg)
 	struct listener *l = arg;
 	struct sockaddr_storage a;
 	socklen_t bytes;
-	int i, got;
+	unsigned i;
+	int got;
 
 	(void)what;
-	for (i = 0; i < ACCEPTS_MAX; i++) {
+	for (i = 0; i < l->batch; i++) {
 		bytes = sizeof a;
 		got = accept4(fd, (struct sockaddr *)&a, &bytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (got < 0) {
 			accept_failed(l, errno);
+			l->batch = i > 1 ? i : 1;
 			return;
 		}
 		accept_one(l, got, (struct sockaddr *)&a, bytes);
 	}
+	if (l->batch < ACCEPTS_MAX)
+		l->batch *= 2;
 }
 
 /* ---- listeners ---- */
@@ -164,6 +164,7 @@ static int listener_add(struct ndmd *d, int fd, char *uri, const char *unlink_pa
 {
 	struct listener *l = calloc(1, sizeof *l), **last;
 	struct stat st;
+	int one = 1;
 
 	if (!l) {
 		close(fd);
@@ -172,6 +173,10 @@ static int listener_add(struct ndmd *d, int fd, char *uri, const char *unlink_pa
 	}
 	l->ndmd = d;
 	l->fd = fd;
+	l->batch = 2;
+	/* what is accepted has these from the first byte on; not for unix sockets */
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
 	l->uri = uri;
 	if (unlink_path && !lstat(unlink_path, &st)) {
 		l->unlink_path = strdup(unlink_path);

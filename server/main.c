@@ -11,7 +11,8 @@
 
 enum {
 	OPT_CONTROL = 256, OPT_NO_CONTROL, OPT_LISTEN, OPT_CREATE, OPT_FOREGROUND, OPT_DAEMON,
-	OPT_PIDFILE, OPT_CHECK, OPT_EXPLAIN, OPT_RUN, OPT_READ_ONLY, OPT_UNIX, OPT_TCP, OPT_TLS,
+	OPT_PIDFILE, OPT_CHECK, OPT_EXPLAIN, OPT_SCHEMA, OPT_RUN, OPT_READ_ONLY, OPT_UNIX, OPT_TCP,
+	OPT_TLS,
 	OPT_TLS_CERTIFICATES, OPT_TLS_PSK, OPT_TLS_VERIFY_PEER, OPT_STDIO, OPT_THREADS, OPT_DIRECT,
 	OPT_METRICS, OPT_EXIT_LAST, OPT_HANDSHAKE_TIMEOUT, OPT_MAX_CONNECTIONS,
 };
@@ -27,6 +28,7 @@ static const struct option long_options[] = {
 	{ "pidfile", required_argument, NULL, OPT_PIDFILE },
 	{ "check", no_argument, NULL, OPT_CHECK },
 	{ "explain", no_argument, NULL, OPT_EXPLAIN },
+	{ "schema", no_argument, NULL, OPT_SCHEMA },
 	{ "run", required_argument, NULL, OPT_RUN },
 	{ "read-only", no_argument, NULL, OPT_READ_ONLY },
 	{ "unix", required_argument, NULL, OPT_UNIX },
@@ -59,6 +61,7 @@ static const char usage[] =
 	"      --direct              past the page cache, where the file system can\n"
 	"      --check               say what would be done, and do nothing\n"
 	"      --explain             print the tables that the volumes become\n"
+	"      --schema              print the JSON Schema of FILE, for editors\n"
 	"Clients\n"
 	"      --listen WHERE        unix:PATH or tcp:HOST:PORT; may be repeated\n"
 	"      --unix PATH, --tcp HOST:PORT  the same, shorter\n"
@@ -175,6 +178,16 @@ static int check_options(const struct options *o)
 	return 0;
 }
 
+static int print_schema(void)
+{
+	struct ndm_str json = { 0 };
+
+	ndm_config_schema(&json);
+	fputs(json.text, stdout);
+	ndm_str_free(&json);
+	return fflush(stdout) ? 1 : 0;
+}
+
 static void free_options(struct options *o)
 {
 	unsigned i;
@@ -201,6 +214,8 @@ int main(int argc, char **argv)
 			puts("ndmd 0.1.0");
 			return fflush(stdout) ? 1 : 0;
 		}
+		if (c == OPT_SCHEMA)
+			return print_schema();
 		err = c == '?' ? 2 : take_option(&o, c, optarg);
 	}
 	for (; !err && optind < argc; optind++)

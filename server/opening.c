@@ -138,15 +138,11 @@ static void answer_success(struct conn *c)
 	conn_log(c, NDM_LOG_DEBUG, "is served");
 }
 
-static void opened(struct ndm_msg *msg)
+void opening_done(struct conn *c)
 {
-	struct conn *c = (struct conn *)((char *)msg - offsetof(struct conn, msg));
 	struct opening *o = &c->hs->opening;
-	struct ndmd *d = c->worker->ndmd;
-	struct worker *w = o->opener ? worker_of(d, ndm_opener_loop(o->opener)) : &d->workers[0];
+	struct worker *w = c->worker;
 
-	if (c->worker != w)
-		conn_join(c, w);
 	c->opening = false;
 	c->opener = o->opener;
 	o->opener = NULL;
@@ -165,6 +161,15 @@ static void opened(struct ndm_msg *msg)
 		conn_read_on(c);
 	}
 	handshake_run(c);
+}
+
+/* It has come to another thread: to that of its device. */
+static void moved(struct ndm_msg *msg)
+{
+	struct conn *c = (struct conn *)((char *)msg - offsetof(struct conn, msg));
+
+	conn_join(c, worker_of(c->worker->ndmd, ndm_opener_loop(c->hs->opening.opener)));
+	opening_done(c);
 }
 
 /* ---- the task ---- */
@@ -209,13 +214,17 @@ static void opening_task(void *arg)
 			o->opener = NULL;
 		}
 	}
-	c->msg.fn = opened;
+	if (home == first) {
+		worker_arrived(c);		/* not here: encryption wants more stack */
+		return;
+	}
+	c->msg.fn = moved;
 	ndm_loop_post(home, &c->msg);
 }
 
+/* The socket is still watched: mostly the task has done before the client says more. */
 void opening_start(struct conn *c)
 {
-	conn_read_off(c);
 	handshake_timer_off(c->hs);
 	c->opening = true;
 	ndm_spawn(c->worker->loop, "open", opening_task, c);

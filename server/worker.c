@@ -134,6 +134,22 @@ void worker_finished(struct conn *c)
 	c->worker->finished = c;
 }
 
+void worker_arrived(struct conn *c)
+{
+	c->next_again = c->worker->arrived;
+	c->worker->arrived = c;
+}
+
+static void run_arrived(struct worker *w)
+{
+	struct conn *c;
+
+	while ((c = w->arrived)) {
+		w->arrived = c->next_again;
+		opening_done(c);
+	}
+}
+
 static void run_again(struct worker *w)
 {
 	struct conn *c, *list = w->again;
@@ -180,7 +196,7 @@ static void free_finished(struct worker *w)
 
 void worker_turn(struct worker *w)
 {
-	bool more = w->again || w->dirty || w->finished || ndm_loop_busy(w->loop);
+	bool more = w->again || w->dirty || w->finished || w->arrived || ndm_loop_busy(w->loop);
 
 	ndm_loop_begin(w->loop);
 	event_base_loop(w->base, more ? EVLOOP_ONCE | EVLOOP_NONBLOCK : EVLOOP_ONCE);
@@ -191,9 +207,10 @@ void worker_turn(struct worker *w)
 		w->loop_ready = false;
 		ndm_loop_run(w->loop);
 	}
-	send_replies(w);
-	if (w->finished) {
+	if (w->arrived || w->dirty || w->finished) {
 		ndm_loop_begin(w->loop);
+		run_arrived(w);
+		send_replies(w);
 		free_finished(w);
 		ndm_loop_end(w->loop);
 	}

@@ -42,6 +42,7 @@ struct worker {
 	struct pool pool;
 	size_t bytes, bytes_max;	/* of data in flight, of all connections */
 	struct conn *conns, *dirty, *finished;
+	struct conn *arrived;		/* their device is open; after the loop has run */
 	struct conn *again, *again_last;	/* may be over their limit no more */
 	bool starving;			/* somebody is held back by bytes_max */
 	struct worker_counters count;
@@ -55,6 +56,7 @@ void worker_run(struct worker *);	/* until stop */
 void worker_dirty(struct conn *);
 void worker_again(struct conn *);
 void worker_finished(struct conn *);
+void worker_arrived(struct conn *);
 struct worker *worker_of(struct ndmd *, const struct ndm_loop *);
 
 #define COUNT(worker, what, n) \
