@@ -5,8 +5,8 @@
     ndm tasks -l        the same without stacks
     ndm loops           loops: how much is ready, waiting, handed out
 
-Loops are found through local variables and parameters of type `struct ndm_loop *` on any thread's
-stack; `ndm tasks (struct ndm_loop *)0x...` names one.  In a live process a task's stack is
+Loops are found through what is on any thread's stack: loops, workers, ndmd itself, contexts,
+devices, the plugin's host; `ndm tasks (struct ndm_loop *)0x...` names one.  In a live process a task's stack is
 unwound by gdb itself (registers are put back afterwards); in a core file, where registers cannot
 be set, the return addresses found on the task's stack are listed.
 """
@@ -23,29 +23,52 @@ def walk(pointer, link):
         pointer = pointer[link]
 
 
+def loops_of(value):
+    """The loops that a local variable leads to: by itself, a worker, ndmd, a context, a host."""
+    t = value.type.strip_typedefs().unqualified()
+    if t.code == gdb.TYPE_CODE_PTR:
+        if not int(value):
+            return
+        if str(t.target().unqualified()) == "struct ndm_loop":
+            yield value
+            return
+        t, value = t.target().strip_typedefs().unqualified(), value.dereference()
+    name = str(t)
+    if name == "struct ndmd":
+        for i in range(int(value["nworkers"])):
+            yield value["workers"][i]["loop"]
+    elif name == "struct ndm_context":
+        for i in range(int(value["nloops"])):
+            yield value["loops"][i]
+    elif name in ("struct worker", "struct host", "struct ndm_task", "struct ndm_device"):
+        yield value["loop"]
+
+
+def locals_of(frame):
+    try:
+        block = frame.block()
+    except RuntimeError:
+        return
+    while block is not None and not block.is_global and not block.is_static:
+        for symbol in block:
+            if symbol.is_variable or symbol.is_argument:
+                yield symbol
+        block = block.superblock
+
+
 def loops_on_stacks():
-    wanted, found = gdb.lookup_type("struct ndm_loop").pointer(), {}
-    selected = gdb.selected_thread()
+    found, selected = {}, gdb.selected_thread()
     for thread in gdb.selected_inferior().threads():
         thread.switch()
         frame = gdb.newest_frame()
         while frame is not None:
-            try:
-                block = frame.block()
-            except RuntimeError:
-                block = None
-            while block is not None and not block.is_global and not block.is_static:
-                for symbol in block:
-                    if not (symbol.is_variable or symbol.is_argument):
-                        continue
-                    try:
-                        if symbol.type.strip_typedefs().unqualified() == wanted:
-                            value = symbol.value(frame)
-                            if int(value) and int(value["world"]):
-                                found[int(value)] = value
-                    except (gdb.MemoryError, gdb.error):
-                        pass
-                block = block.superblock
+            for symbol in locals_of(frame):
+                try:
+                    for loop in loops_of(symbol.value(frame)):
+                        if int(loop) and int(loop["world"]) and int(loop["ntasks"]) < 1 << 20:
+                            found[int(loop)] = loop
+                except (gdb.MemoryError, gdb.error, ValueError):
+                    pass            # optimized out, or not filled in yet
             frame = frame.older()
     if selected is not None:
         selected.switch()
@@ -57,7 +80,7 @@ def given_or_found(text):
         return [gdb.parse_and_eval(text)]
     loops = loops_on_stacks()
     if not loops:
-        print("no struct ndm_loop * on any stack; name one: ndm tasks (struct ndm_loop *)ADDRESS")
+        print("no loop to be found on any stack; name one: ndm tasks (struct ndm_loop *)ADDRESS")
     return loops
 
 
