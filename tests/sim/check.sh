@@ -25,3 +25,10 @@ fails "$run" linear --lying
 "$run" control control-race --loops 3 --runs 50
 "$run" linear striped --fail-alloc all --runs 1
 "$run" linear striped stack faulty --one-in 10 --loops 3 --runs 2
+# the same seed is the same story, or no failure could be looked at again
+for script in stack control-race
+do
+	one=$("$run" $script --seed 7 --runs 2 --loops 3 --no-cuts --trace | cksum)
+	two=$("$run" $script --seed 7 --runs 2 --loops 3 --no-cuts --trace | cksum)
+	[ "$one" = "$two" ] || { echo "$script: two runs of one seed differ"; exit 1; }
+done

@@ -47,12 +47,12 @@ static void look(struct sim *s, struct ndm_device *dev)
 {
 	struct ndm_target_status *list;
 	uint32_t (*deps)[2];
-	bool read_only;
+	bool read_only, inactive = sim_dice(s, 2);
 	unsigned n;
 
-	if (!ndm_device_status(dev, sim_dice(s, 2), 0, sim_dice(s, 2), &list, &n, &read_only))
+	if (!ndm_device_status(dev, sim_dice(s, 2), 0, inactive, &list, &n, &read_only))
 		ndm_target_status_free(list, n);
-	if (!ndm_device_deps(dev, sim_dice(s, 2), &deps, &n))
+	if (!ndm_device_deps(dev, inactive, &deps, &n))
 		ndm_free(deps);
 }
 
@@ -106,9 +106,11 @@ static void some_io(struct sim *s, struct ndm_device *dev)
 	}
 	there = ndm_opener_loop(opener);
 	r->iov = (struct iovec){ r->bytes, sizeof r->bytes };
-	r->io = (struct ndm_io){ .op = sim_dice(s, 2) ? NDM_READ : NDM_WRITE, .done = heard,
-				 .offset = sim_dice(s, 6) * 512, .bytes = 512 + sim_dice(s, 513),
-				 .data = { .iov = &r->iov, .iovcnt = 1 } };
+	r->io.op = sim_dice(s, 2) ? NDM_READ : NDM_WRITE;
+	r->io.offset = sim_dice(s, 6) * 512;
+	r->io.bytes = 512 + sim_dice(s, 513);
+	r->io.data = (struct ndm_data){ .iov = &r->iov, .iovcnt = 1 };
+	r->io.done = heard;
 	ndm_task_hop(sim_loop(s), there);
 	ndm_waitq_init(&r->q, there);
 	ndm_io_submit(opener, &r->io);

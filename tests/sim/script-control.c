@@ -242,8 +242,9 @@ static int choose_table(struct control *c, char *text, size_t size, struct model
 	unsigned kind = sim_dice(c->s, 8), off = sim_dice(c->s, 16), half;
 	int lower = any_dev(c);
 
-	*t = (struct model_table){ .present = true, .lower = -1, .targets = 1,
-				   .nr = 2 + sim_dice(c->s, 40), .read_only = sim_one_in(c->s, 6) };
+	*t = (struct model_table){ .present = true, .lower = -1, .targets = 1 };
+	t->nr = 2 + sim_dice(c->s, 40);
+	t->read_only = sim_one_in(c->s, 6);
 	half = t->nr / 2;
 	switch (kind) {
 	case 0:

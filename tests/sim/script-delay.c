@@ -22,8 +22,10 @@ static void suspender(struct sim *s, void *arg)
 			SIM_ASSERT(s, !strcmp(sim_status(m), "0 0 0"));
 			SIM_ASSERT(s, !sim_resume(m));
 		} else {
+			unsigned writes = sim_dice(s, 3);
+
 			SIM_ASSERT(s, !sim_reload(m, "0 40 delay sim:a 3 %u sim:a 3 %u",
-						  sim_dice(s, 3), sim_dice(s, 3)));
+						  writes, sim_dice(s, 3)));
 		}
 	}
 }

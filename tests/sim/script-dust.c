@@ -10,8 +10,11 @@ static void up_dust(struct sim *s)
 	struct sim_dev *m = sim_up(s, "m", 0, "0 40 dust sim:a 5 1024");
 	unsigned i, n = sim_dice(s, 6);
 
-	for (i = 0; i < n; i++)
-		sim_try_message(m, "addbadblock %u %u", 2 + sim_dice(s, 20), sim_dice(s, 3));
+	for (i = 0; i < n; i++) {
+		unsigned block = 2 + sim_dice(s, 20);
+
+		sim_try_message(m, "addbadblock %u %u", block, sim_dice(s, 3));
+	}
 	sim_message(m, "quiet");
 }
 

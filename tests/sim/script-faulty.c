@@ -18,15 +18,13 @@ static void breaker(struct sim *s, void *arg)
 	unsigned i;
 
 	for (i = 0; i < 8; i++) {
-		struct sim_fault f = {
-			.disk = sim_one_in(s, 2) ? "a" : "b",
-			.ops = sim_dice(s, 32),
-			.nth = 1 + sim_dice(s, 4),
-			.error = sim_one_in(s, 4) ? 0 : errors[sim_dice(s, 5)],
-			.delay_ns = sim_one_in(s, 3) ? sim_dice(s, 1000000) : 0,
-			.untouched = sim_one_in(s, 2),
-		};
+		struct sim_fault f = { .disk = sim_one_in(s, 2) ? "a" : "b" };
 
+		f.ops = sim_dice(s, 32);
+		f.nth = 1 + sim_dice(s, 4);
+		f.error = sim_one_in(s, 4) ? 0 : errors[sim_dice(s, 5)];
+		f.delay_ns = sim_one_in(s, 3) ? sim_dice(s, 1000000) : 0;
+		f.untouched = sim_one_in(s, 2);
 		f.first = sim_dice(s, 32);
 		f.last = f.first + sim_dice(s, 8);
 		sim_fault(s, &f);

@@ -16,12 +16,14 @@ static void up_switch(struct sim *s)
 
 static void mover(struct sim *s, void *arg)
 {
-	unsigned i;
+	unsigned i, j, r[4];
 
 	for (i = 0; i < 6; i++) {
 		sim_sleep(s, 1 + sim_random(s) % 20000);
-		sim_message(arg, "set_region_mappings %x:%x :%x R2,%x", sim_dice(s, 4),
-			    sim_dice(s, 3), sim_dice(s, 3), sim_dice(s, 6));
+		for (j = 0; j < 4; j++)		/* before the call: arguments have no order */
+			r[j] = sim_random(s);
+		sim_message(arg, "set_region_mappings %x:%x :%x R2,%x", r[0] % 4, r[1] % 3, r[2] % 3,
+			    r[3] % 6);
 	}
 }
 
