@@ -48,6 +48,12 @@ tests_unit_test_ebs_SOURCES = tests/unit/test-ebs.c tests/unit/box.c tests/unit/
 core_tests += tests/unit/test-switch
 tests_unit_test_switch_SOURCES = tests/unit/test-switch.c tests/unit/box.c tests/unit/box.h
 
+# encryption
+core_tests += tests/unit/test-cipher
+core_tests += tests/unit/test-crypt
+tests_unit_test_crypt_SOURCES = tests/unit/test-crypt.c tests/unit/box.c tests/unit/box.h
+core_tests += tests/unit/test-luks
+
 # ---- shell
 
 shell_tests += tests/arch.sh
@@ -57,6 +63,7 @@ shell_tests += tests/conformance.sh
 shell_tests += tests/install.sh
 shell_tests += tests/readme.sh
 shell_tests += tests/interop/filesystem.sh
+shell_tests += tests/interop/cryptsetup.sh
 shell_tests += tests/interop/plugin.sh
 shell_tests += tests/interop/store-files.sh
 shell_tests += tests/interop/store-remote.sh

@@ -93,9 +93,10 @@ int ndm_luks_load(struct ndm_luks *l)
 		return err;
 	if (!memcmp(first, "LUKS\xba\xbe", 6) && get_be16(first + 6) == 1)
 		return luks1_decode(l, first);
-	if (!memcmp(first, "LUKS\xba\xbe", 6) && get_be16(first + 6) > 2)
+	err = luks2_load(l);			/* its second copy may be all that is left */
+	if (err == -ENXIO && !memcmp(first, "LUKS\xba\xbe", 6) && get_be16(first + 6) > 2)
 		return luks_fail(l, -EINVAL, "LUKS version %u is not known", get_be16(first + 6));
-	return luks2_load(l);			/* its second copy may be all that is left */
+	return err;
 }
 
 int luks_commit(struct ndm_luks *l)
@@ -142,9 +143,7 @@ uint64_t ndm_luks_header_bytes(const struct ndm_luks *l)
 
 	if (l->version == 2)
 		return 2 * l->header_bytes + l->keyslots_bytes;
-	if (l->payload_sector)
-		return (uint64_t)l->payload_sector << 9;
-	for (i = 0; i < l->nslots; i++)		/* detached: up to the last area */
+	for (i = 0; i < l->nslots; i++)		/* up to the last area */
 		if (l->slot[i].area_offset + l->slot[i].area_bytes > end)
 			end = l->slot[i].area_offset + l->slot[i].area_bytes;
 	return (end + 4095) & ~(uint64_t)4095;

@@ -4,6 +4,7 @@
 fuzzers =
 fuzzers += tests/fuzz/fuzz-control
 fuzzers += tests/fuzz/fuzz-handshake
+fuzzers += tests/fuzz/fuzz-luks
 fuzzers += tests/fuzz/fuzz-table
 fuzzers += tests/fuzz/fuzz-transmit
 fuzzers += tests/fuzz/fuzz-yaml
@@ -22,6 +23,8 @@ tests_fuzz_fuzz_transmit_SOURCES = tests/fuzz/fuzz-transmit.c tests/fuzz/nbd-ser
 	$(server_parts)
 tests_fuzz_fuzz_transmit_LDADD = $(server_ndmd_LDADD)
 tests_fuzz_fuzz_transmit_LDFLAGS = $(FUZZ_LINK)
+tests_fuzz_fuzz_luks_LDADD = libndm-luks.la
+tests_fuzz_fuzz_luks_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_table_LDADD = libndm-core.la
 tests_fuzz_fuzz_table_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_yaml_LDADD = libndm-core.la
@@ -32,5 +35,5 @@ noinst_PROGRAMS += $(fuzzers)
 endif
 
 EXTRA_DIST += tests/fuzz/run tests/fuzz/seeds.sh tests/fuzz/yaml.dict tests/fuzz/fuzz-table.c tests/fuzz/fuzz-control.c \
-	tests/fuzz/fuzz-yaml.c \
+	tests/fuzz/fuzz-yaml.c tests/fuzz/fuzz-luks.c \
 	tests/fuzz/fuzz-handshake.c tests/fuzz/fuzz-transmit.c tests/fuzz/nbd-server.c tests/fuzz/nbd-server.h tests/fuzz/nbd-seeds.py

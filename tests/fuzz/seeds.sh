@@ -40,6 +40,26 @@ control)
 	    open("seed-%03d" % i, "wb").write(s)
 	END
 	;;
+luks)
+	# the JSON of recorded headers, as it is and with costs that a fuzzer can pay; LUKS1 headers
+	python3 - "$tests" <<-'END'
+	import glob, lzma, os, re, sys, yaml
+	for path in glob.glob(sys.argv[1] + "/conformance/luks/*.yaml"):
+	    case = yaml.safe_load(open(path))
+	    luks = case["facts"]["luks"]
+	    name = "seed-" + case["name"]
+	    if luks["version"] == 2:
+	        text = luks["json"]
+	        open(name, "wb").write(b"\1" + text.encode())
+	        for a, b in (("iterations\":1000", "iterations\":3"), ("stripes\":4000", "stripes\":4"), ("time\":4", "time\":1")):
+	            text = text.replace(a, b)
+	        open(name + "-cheap", "wb").write(b"\1" + text.encode())
+	    else:
+	        image = lzma.open(os.path.join(os.path.dirname(path), case["disks"]["D0"]["image"])).read(2048)
+	        open(name, "wb").write(b"\2" + image[8:592])
+	        open(name + "-raw", "wb").write(b"\0" + image)
+	END
+	;;
 handshake | transmit)
 	python3 "$tests/fuzz/nbd-seeds.py" "$name"
 	;;
