@@ -17,8 +17,8 @@
 
 #include <ndm.h>
 
-#define TYPE_BYTES_MAX 15		/* as in struct dm_target_spec, without the NUL */
-#define LINES_MAX 1048576u		/* as the kernel's limit on targets */
+#define TYPE_BYTES_MAX 15	/* as in struct dm_target_spec, without the NUL */
+#define LINES_MAX      1048576u /* as the kernel's limit on targets */
 
 static char *skip_blanks(char *p)
 {
@@ -59,8 +59,8 @@ static int read_number(const char *word, const char *what, unsigned number, uint
 	if (*word == '+')
 		word++;
 	if (*word < '0' || *word > '9') {
-		ndm_printf(why, "line %u: '%s' is not a number of sectors: %s comes there\n", number, word,
-			   what);
+		ndm_printf(why, "line %u: '%s' is not a number of sectors: %s comes there\n",
+			   number, word, what);
 		return -EINVAL;
 	}
 	errno = 0;
@@ -86,7 +86,8 @@ static int read_line(char *text, unsigned number, struct ndm_table_line *line, s
 	length = cut_word(&text);
 	type = cut_word(&text);
 	if (!type) {
-		ndm_printf(why, "line %u: expected START LENGTH TYPE and the target's arguments\n", number);
+		ndm_printf(why, "line %u: expected START LENGTH TYPE and the target's arguments\n",
+			   number);
 		return -EINVAL;
 	}
 	err = read_number(start, "the start", number, &line->start, why);

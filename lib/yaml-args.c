@@ -11,13 +11,13 @@
 
 #include "yaml-impl.h"
 
-#define WHAT_BYTES 96			/* "striped: devices[3]: offset", cut if longer */
+#define WHAT_BYTES 96 /* "striped: devices[3]: offset", cut if longer */
 
 struct printer {
 	struct yaml_args *args;
 	struct ndm_str *out;
 	unsigned words;
-	bool colon;				/* what is put belongs to the word before it */
+	bool colon; /* what is put belongs to the word before it */
 };
 
 static void print_args(struct printer *, const struct ndm_arg *list, const struct yaml_node *map,
@@ -65,7 +65,7 @@ static void put_choice(struct printer *p, const struct ndm_arg *arg, const struc
 		       const char *what)
 {
 	const char *text = yaml_text(p->args->yaml, node, what), *near;
-	struct ndm_str all = { 0 };
+	struct ndm_str all = {0};
 
 	if (!text)
 		return;
@@ -79,7 +79,8 @@ static void put_choice(struct printer *p, const struct ndm_arg *arg, const struc
 	}
 	near = arg->choices ? yaml_nearest(text, arg->choices, NULL) : NULL;
 	if (near)
-		yaml_error(p->args->yaml, node, "%s cannot be '%s': did you mean '%s'?", what, text, near);
+		yaml_error(p->args->yaml, node, "%s cannot be '%s': did you mean '%s'?", what, text,
+			   near);
 	else
 		yaml_error(p->args->yaml, node, "%s cannot be '%s': it is one of %s", what, text,
 			   all.len ? all.text : "nothing");
@@ -161,10 +162,13 @@ static bool has_key(const struct ndm_arg *arg)
 static void print_keyed(struct printer *p, const struct ndm_arg *sub, const struct yaml_node *node,
 			const char *what)
 {
-	struct yaml_node key = { .kind = YAML_SCALAR, .line = node->line, .column = node->column };
-	struct yaml_node value = *node, *items[2] = { &key, &value };
-	struct yaml_node map = { .kind = YAML_MAP, .line = node->line, .column = node->column,
-				 .items = items, .n = 2 };
+	struct yaml_node key = {.kind = YAML_SCALAR, .line = node->line, .column = node->column};
+	struct yaml_node value = *node, *items[2] = {&key, &value};
+	struct yaml_node map = {.kind = YAML_MAP,
+				.line = node->line,
+				.column = node->column,
+				.items = items,
+				.n = 2};
 	const struct ndm_arg *first = sub;
 	char name[WHAT_BYTES];
 
@@ -200,7 +204,8 @@ static void print_list(struct printer *p, const struct ndm_arg *arg, const struc
 /* ---- features ---- */
 
 /* The value of one feature in a mapping, or in a list of words and mappings; NULL: not given. */
-static const struct yaml_node *feature_value(const struct yaml_node *node, const char *name, bool *word)
+static const struct yaml_node *feature_value(const struct yaml_node *node, const char *name,
+					     bool *word)
 {
 	*word = false;
 	if (node->kind == YAML_MAP)
@@ -219,8 +224,8 @@ static const struct yaml_node *feature_value(const struct yaml_node *node, const
 	return NULL;
 }
 
-static void print_feature(struct printer *p, const struct ndm_arg *arg, const struct yaml_node *node,
-			  const char *what)
+static void print_feature(struct printer *p, const struct ndm_arg *arg,
+			  const struct yaml_node *node, const char *what)
 {
 	char name[WHAT_BYTES];
 	bool word, on = false;
@@ -284,20 +289,22 @@ static void check_feature(struct printer *p, const struct ndm_arg *arg, const st
 	names = key_names(arg->sub);
 	near = names ? yaml_nearest(name, names, NULL) : NULL;
 	if (near)
-		yaml_error(p->args->yaml, at, "%s has no '%s': did you mean '%s'?", what, name, near);
+		yaml_error(p->args->yaml, at, "%s has no '%s': did you mean '%s'?", what, name,
+			   near);
 	else
 		yaml_error(p->args->yaml, at, "%s has no '%s'", what, name);
 	ndm_free(names);
 }
 
-static void check_features(struct printer *p, const struct ndm_arg *arg, const struct yaml_node *node,
-			   const char *what)
+static void check_features(struct printer *p, const struct ndm_arg *arg,
+			   const struct yaml_node *node, const char *what)
 {
 	for (unsigned i = 0; node->kind == YAML_MAP && i < node->n; i += 2)
 		check_feature(p, arg, node->items[i], node->items[i]->text, what);
 	for (unsigned i = 0; node->kind == YAML_LIST && i < node->n; i++) {
 		if (node->items[i]->kind == YAML_LIST)
-			yaml_error(p->args->yaml, node->items[i], "%s has to be words and mappings", what);
+			yaml_error(p->args->yaml, node->items[i], "%s has to be words and mappings",
+				   what);
 		else if (node->items[i]->kind == YAML_MAP)
 			check_features(p, arg, node->items[i], what);
 		else
@@ -308,11 +315,11 @@ static void check_features(struct printer *p, const struct ndm_arg *arg, const s
 }
 
 /* NULL: none given */
-static void print_features(struct printer *p, const struct ndm_arg *arg, const struct yaml_node *node,
-			   const char *what)
+static void print_features(struct printer *p, const struct ndm_arg *arg,
+			   const struct yaml_node *node, const char *what)
 {
-	struct ndm_str words = { 0 };
-	struct printer inner = { .args = p->args, .out = &words };
+	struct ndm_str words = {0};
+	struct printer inner = {.args = p->args, .out = &words};
 
 	if (node) {
 		check_features(p, arg, node, what);
@@ -402,8 +409,8 @@ static void print_args(struct printer *p, const struct ndm_arg *list, const stru
 void yaml_args_print(struct yaml_args *args, const struct ndm_target_type *type,
 		     const struct yaml_node *map)
 {
-	static const char *const segment_keys[] = { "length", "start", "args", NULL };
-	struct printer p = { .args = args, .out = args->out };
+	static const char *const segment_keys[] = {"length", "start", "args", NULL};
+	struct printer p = {.args = args, .out = args->out};
 
 	check_keys(&p, type->args, map, type->name, segment_keys);
 	print_list_of_args(&p, type->args, map, type->name);

@@ -13,11 +13,11 @@
 #include "yaml-impl.h"
 
 struct checker {
-	struct ndm_context *ctx;		/* the real one */
+	struct ndm_context *ctx; /* the real one */
 	struct ndm_context *trial;
 	const struct ndm_config *config;
 	struct ndm_str *why;
-	int err;				/* the first one */
+	int err; /* the first one */
 };
 
 struct present {
@@ -26,7 +26,8 @@ struct present {
 	uint64_t nr;
 };
 
-static void failed(struct checker *c, const struct ndm_volume *v, int err, const struct ndm_str *reason)
+static void failed(struct checker *c, const struct ndm_volume *v, int err,
+		   const struct ndm_str *reason)
 {
 	const struct yaml_config *config = (const struct yaml_config *)c->config;
 
@@ -39,8 +40,8 @@ static void failed(struct checker *c, const struct ndm_volume *v, int err, const
 /* Zeroes of nr sectors, live. */
 static int stand_in(struct ndm_device *dev, uint64_t nr)
 {
-	struct ndm_table_line line = { 0, nr, "zero", "" };
-	struct ndm_str why = { 0 };
+	struct ndm_table_line line = {0, nr, "zero", ""};
+	struct ndm_str why = {0};
 	int err = ndm_device_load(dev, &line, 1, true, &why);
 
 	if (!err)
@@ -101,7 +102,7 @@ static bool can_be_tried(const struct ndm_volume *v)
 static int try_volume(struct checker *c, const struct ndm_volume *v)
 {
 	const struct ndm_table_line *last = &v->lines[v->nlines - 1];
-	struct ndm_str reason = { 0 };
+	struct ndm_str reason = {0};
 	struct ndm_device *dev;
 	int err;
 
@@ -137,7 +138,7 @@ static void remove_all(struct ndm_context *trial)
 
 int ndm_config_check(struct ndm_context *ctx, const struct ndm_config *config, struct ndm_str *why)
 {
-	struct checker c = { .ctx = ctx, .config = config, .why = why };
+	struct checker c = {.ctx = ctx, .config = config, .why = why};
 	int err;
 
 	c.trial = ndm_context_new(ctx->loops, ctx->nloops);

@@ -20,57 +20,60 @@
 #include "core.h"
 
 /* Limits: far above what people write, far below what hurts. */
-#define YAML_BYTES_MAX (16u << 20)
-#define YAML_DEPTH_MAX 32
-#define YAML_NODES_MAX 1000000u		/* with every alias counted as what it stands for */
+#define YAML_BYTES_MAX	(16u << 20)
+#define YAML_DEPTH_MAX	32
+#define YAML_NODES_MAX	1000000u /* with every alias counted as what it stands for */
 #define YAML_ERRORS_MAX 20
 
 enum yaml_kind { YAML_SCALAR, YAML_LIST, YAML_MAP };
 
 struct yaml_node {
 	enum yaml_kind kind;
-	unsigned line, column;			/* both from 1 */
-	bool plain;				/* SCALAR: without quotes */
-	char *text;				/* SCALAR */
-	struct yaml_node **items;		/* LIST; MAP: key, value, key, value */
-	unsigned n, room;			/* of items; in a MAP 2 for each pair */
-	uint64_t weight;			/* nodes in it, aliases expanded */
-	struct yaml_node *all;			/* chain of all nodes of the document */
+	unsigned line, column;	  /* both from 1 */
+	bool plain;		  /* SCALAR: without quotes */
+	char *text;		  /* SCALAR */
+	struct yaml_node **items; /* LIST; MAP: key, value, key, value */
+	unsigned n, room;	  /* of items; in a MAP 2 for each pair */
+	uint64_t weight;	  /* nodes in it, aliases expanded */
+	struct yaml_node *all;	  /* chain of all nodes of the document */
 };
 
 struct yaml {
-	const char *path;			/* for messages */
+	const char *path; /* for messages */
 	struct ndm_str *why;
 	unsigned errors;
 	bool no_memory;
 	struct yaml_node *all;
 	struct ndm_config *config;
-	struct yaml_volume *volumes;		/* yaml-volume.c, one for each of the file */
+	struct yaml_volume *volumes; /* yaml-volume.c, one for each of the file */
 	unsigned nvolumes;
 };
 
 /* What ndm_config_parse() makes; plan and apply find their own part behind the public one. */
 struct yaml_config {
-	struct ndm_config config;		/* first: one is cast to the other */
+	struct ndm_config config; /* first: one is cast to the other */
 	char *path;
 };
 _Static_assert(offsetof(struct yaml_config, config) == 0, "cast");
 
 /* yaml.c */
-void yaml_error(struct yaml *, const struct yaml_node *, const char *fmt, ...) ndm_printf_like(3, 4);
+void yaml_error(struct yaml *, const struct yaml_node *, const char *fmt, ...)
+	ndm_printf_like(3, 4);
 
 /* yaml-value.c */
 bool yaml_is_null(const struct yaml_node *);
 /* The text of a scalar; says what is wrong and returns NULL where it is none. */
 const char *yaml_text(struct yaml *, const struct yaml_node *, const char *what);
 int yaml_bool(struct yaml *, const struct yaml_node *, const char *what, bool *);
-int yaml_unsigned(struct yaml *, const struct yaml_node *, const char *what, uint64_t max, uint64_t *);
+int yaml_unsigned(struct yaml *, const struct yaml_node *, const char *what, uint64_t max,
+		  uint64_t *);
 /* A size: the unit of a bare number is `unit` bytes, and the result counts such units, too. */
 int yaml_size(struct yaml *, const struct yaml_node *, const char *what, unsigned unit, uint64_t *);
 /* the same from a text, for lines of dmsetup; -EINVAL without a word */
 int yaml_size_text(const char *, unsigned unit, uint64_t *);
 /* a time: a bare number counts `unit` milliseconds, and so does the result */
-int yaml_time(struct yaml *, const struct yaml_node *, const char *what, unsigned unit_ms, uint64_t *);
+int yaml_time(struct yaml *, const struct yaml_node *, const char *what, unsigned unit_ms,
+	      uint64_t *);
 struct yaml_node *yaml_get(const struct yaml_node *map, const char *key);
 bool yaml_want_map(struct yaml *, const struct yaml_node *, const char *what);
 /*

@@ -18,16 +18,17 @@
 
 enum step { STEP_CREATE, STEP_RELOAD, STEP_KEEP };
 
-static const char *const step_names[] = { "create", "reload", "keep" };
+static const char *const step_names[] = {"create", "reload", "keep"};
 
 struct applier {
 	struct ndm_context *ctx;
 	const struct ndm_config *config;
 	struct ndm_str *why;
-	int err;				/* the first one */
+	int err; /* the first one */
 };
 
-static void failed(struct applier *a, const struct ndm_volume *v, int err, const struct ndm_str *reason)
+static void failed(struct applier *a, const struct ndm_volume *v, int err,
+		   const struct ndm_str *reason)
 {
 	const struct yaml_config *config = (const struct yaml_config *)a->config;
 
@@ -55,8 +56,8 @@ static int print_live(struct ndm_device *dev, struct ndm_str *out)
 	unsigned n;
 	int err;
 
-	err = ndm_device_status(dev, NDM_STATUS_TABLE, NDM_STATUS_SHOWKEYS | NDM_STATUS_NOFLUSH, false,
-				&lines, &n, &read_only);
+	err = ndm_device_status(dev, NDM_STATUS_TABLE, NDM_STATUS_SHOWKEYS | NDM_STATUS_NOFLUSH,
+				false, &lines, &n, &read_only);
 	if (err || !n)
 		return err;
 	ndm_printf(out, "%s\n", read_only ? "ro" : "rw");
@@ -74,7 +75,7 @@ static bool same(const struct ndm_str *a, const char *text)
 
 static bool is_current(struct ndm_device *dev, const struct ndm_volume *v)
 {
-	struct ndm_str wanted = { 0 }, live = { 0 };
+	struct ndm_str wanted = {0}, live = {0};
 	bool current = false;
 
 	print_wanted(v, &wanted);
@@ -93,7 +94,7 @@ static bool is_current(struct ndm_device *dev, const struct ndm_volume *v)
 /* Remembers what the device was told and what it says now. */
 static void declare(struct ndm_device *dev, const struct ndm_volume *v)
 {
-	struct ndm_str text = { 0 }, live = { 0 };
+	struct ndm_str text = {0}, live = {0};
 
 	print_wanted(v, &text);
 	print_live(dev, &live);
@@ -147,7 +148,7 @@ static int collect_gone(struct applier *a, char (**names)[NDM_NAME_BYTES], unsig
 
 static void say_busy(struct applier *a, struct ndm_device *dev, int err)
 {
-	struct ndm_str holders = { 0 };
+	struct ndm_str holders = {0};
 
 	ndm_device_holders(dev, &holders);
 	for (size_t i = 0; i < holders.len; i++)
@@ -166,7 +167,7 @@ static void say_busy(struct applier *a, struct ndm_device *dev, int err)
  */
 static void remove_gone(struct applier *a, bool last)
 {
-	char (*names)[NDM_NAME_BYTES];
+	char(*names)[NDM_NAME_BYTES];
 	bool progress = true;
 	unsigned n;
 
@@ -206,7 +207,7 @@ static int start(struct ndm_device *dev, const struct ndm_volume *v, struct ndm_
 
 static void create(struct applier *a, const struct ndm_volume *v)
 {
-	struct ndm_str reason = { 0 };
+	struct ndm_str reason = {0};
 	struct ndm_device *dev;
 	int err;
 
@@ -242,17 +243,18 @@ static void restore(struct applier *a, struct ndm_device *dev, const struct ndm_
 		    const struct ndm_target_status *old, unsigned n, bool read_only)
 {
 	struct ndm_table_line *lines = ndm_calloc(n, sizeof(*lines));
-	struct ndm_str reason = { 0 };
+	struct ndm_str reason = {0};
 	int err = lines ? 0 : -ENOMEM;
 
 	for (unsigned i = 0; !err && i < n; i++)
-		lines[i] = (struct ndm_table_line) { old[i].start, old[i].nr, old[i].type, old[i].text };
+		lines[i] =
+			(struct ndm_table_line){old[i].start, old[i].nr, old[i].type, old[i].text};
 	if (!err)
 		err = ndm_device_load(dev, lines, n, read_only, &reason);
 	if (!err)
 		err = ndm_device_resume(dev, 0, &reason);
 	if (err) {
-		struct ndm_str sentence = { 0 };
+		struct ndm_str sentence = {0};
 
 		ndm_printf(&sentence, "it stays suspended, the old table cannot be had back: %s",
 			   reason.len ? reason.text : strerror(-err));
@@ -277,7 +279,7 @@ static int take_uuid(struct ndm_device *dev, const struct ndm_volume *v, struct 
 static void reload(struct applier *a, struct ndm_device *dev, const struct ndm_volume *v)
 {
 	struct ndm_target_status *old;
-	struct ndm_str reason = { 0 };
+	struct ndm_str reason = {0};
 	bool read_only, swapped = false;
 	unsigned n;
 	int err;
@@ -286,8 +288,9 @@ static void reload(struct applier *a, struct ndm_device *dev, const struct ndm_v
 	if (!err)
 		err = ndm_device_load(dev, v->lines, v->nlines, v->read_only, &reason);
 	if (!err)
-		err = ndm_device_status(dev, NDM_STATUS_TABLE, NDM_STATUS_SHOWKEYS | NDM_STATUS_NOFLUSH,
-					false, &old, &n, &read_only);
+		err = ndm_device_status(dev, NDM_STATUS_TABLE,
+					NDM_STATUS_SHOWKEYS | NDM_STATUS_NOFLUSH, false, &old, &n,
+					&read_only);
 	if (!err) {
 		err = ndm_device_resume(dev, 0, &reason);
 		swapped = true;
@@ -305,7 +308,7 @@ static void reload(struct applier *a, struct ndm_device *dev, const struct ndm_v
 
 static void keep(struct applier *a, struct ndm_device *dev, const struct ndm_volume *v)
 {
-	struct ndm_str reason = { 0 };
+	struct ndm_str reason = {0};
 	int err = take_uuid(dev, v, &reason);
 
 	if (err)
@@ -335,8 +338,8 @@ static void change(struct applier *a, const struct ndm_volume *v)
 
 int ndm_config_plan(struct ndm_context *ctx, const struct ndm_config *config, struct ndm_str *plan)
 {
-	struct applier a = { .ctx = ctx, .config = config };
-	char (*gone)[NDM_NAME_BYTES];
+	struct applier a = {.ctx = ctx, .config = config};
+	char(*gone)[NDM_NAME_BYTES];
 	unsigned n;
 
 	if (collect_gone(&a, &gone, &n))
@@ -353,7 +356,7 @@ int ndm_config_plan(struct ndm_context *ctx, const struct ndm_config *config, st
 int ndm_config_apply(struct ndm_context *ctx, const struct ndm_config *config, struct ndm_str *plan,
 		     struct ndm_str *why)
 {
-	struct applier a = { .ctx = ctx, .config = config, .why = why };
+	struct applier a = {.ctx = ctx, .config = config, .why = why};
 	int err = plan ? ndm_config_plan(ctx, config, plan) : 0;
 
 	if (err)

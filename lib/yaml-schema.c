@@ -2,75 +2,87 @@
 /*
  * yaml-schema.c - JSON Schema (draft 2020-12) of the file, made from the targets' descriptors,
  * so that an editor can complete and check what somebody writes.
+ *
+ * JSON in C is a thicket of backslashes; here it is written with apostrophes, and put() turns
+ * them round.  Texts of others go through json_string().
  */
 #include "json.h"
 #include "yaml-impl.h"
 
+static void put(struct ndm_str *json, const char *fmt, ...) ndm_printf_like(2, 3);
 static void put_args(struct ndm_str *json, const struct ndm_arg *list);
+
+static void put(struct ndm_str *json, const char *fmt, ...)
+{
+	size_t from = json->len;
+	va_list ap;
+
+	va_start(ap, fmt);
+	ndm_vprintf(json, fmt, ap);
+	va_end(ap);
+	for (size_t i = from; i < json->len; i++)
+		if (json->text[i] == '\'')
+			json->text[i] = '"';
+}
 
 static void put_choices(struct ndm_str *json, const char *const *choices)
 {
-	ndm_printf(json, "\"enum\":[");
+	put(json, "'enum':[");
 	for (const char *const *c = choices; c && *c; c++) {
-		ndm_printf(json, "%s", c == choices ? "" : ",");
+		put(json, "%s", c == choices ? "" : ",");
 		json_string(json, *c);
 	}
-	ndm_printf(json, "]");
-}
-
-static const struct ndm_arg *first_key(const struct ndm_arg *list)
-{
-	while (list && list->name && (list->kind == NDM_ARG_CONST || list->kind == NDM_ARG_COUNT))
-		list++;
-	return list && list->name ? list : NULL;
+	put(json, "]");
 }
 
 /* What stands behind a feature's word: a mapping, or the first value alone. */
 static void put_keyed(struct ndm_str *json, const struct ndm_arg *sub)
 {
-	ndm_printf(json, "\"anyOf\":[{\"type\":[\"string\",\"number\",\"boolean\"]},{");
-	put_args(json, first_key(sub) ? sub : NULL);
-	ndm_printf(json, "}]");
+	put(json, "'anyOf':[{'type':['string','number','boolean']},{");
+	put_args(json, sub);
+	put(json, "}]");
 }
 
+/* A mapping, or a list of words and mappings. */
 static void put_features(struct ndm_str *json, const struct ndm_arg *sub)
 {
-	ndm_printf(json, "\"anyOf\":[{");
+	put(json, "'anyOf':[{");
 	put_args(json, sub);
-	ndm_printf(json, "},{\"type\":\"array\",\"items\":{\"anyOf\":[{\"enum\":[");
+	put(json, "},{'type':'array','items':{'anyOf':[{'enum':[");
 	for (const struct ndm_arg *f = sub; f && f->name; f++) {
-		ndm_printf(json, "%s", f == sub ? "" : ",");
+		put(json, "%s", f == sub ? "" : ",");
 		json_string(json, f->name);
 	}
-	ndm_printf(json, "]},{");
+	put(json, "]},{");
 	put_args(json, sub);
-	ndm_printf(json, "}]}}]");
+	put(json, "}]}}]");
 }
 
 static void put_kind(struct ndm_str *json, const struct ndm_arg *arg)
 {
 	switch (arg->kind) {
 	case NDM_ARG_U64:
-		ndm_printf(json, "\"type\":[\"integer\",\"string\"],\"pattern\":\"^[0-9]+$\"");
+		put(json, "'type':['integer','string'],'minimum':0,'pattern':'^[0-9]+$'");
 		break;
 	case NDM_ARG_SECTORS:
 	case NDM_ARG_BYTES:
-		ndm_printf(json, "\"$ref\":\"#/$defs/size\"");
+		put(json, "'$ref':'#/$defs/size'");
 		break;
 	case NDM_ARG_MS:
 	case NDM_ARG_SECONDS:
-		ndm_printf(json, "\"$ref\":\"#/$defs/time\"");
+		put(json, "'$ref':'#/$defs/time'");
 		break;
 	case NDM_ARG_WORD:
 		put_choices(json, arg->choices);
 		break;
 	case NDM_ARG_FLAG:
-		ndm_printf(json, "\"type\":\"boolean\"");
+		put(json, "'type':'boolean'");
 		break;
 	case NDM_ARG_LIST:
-		ndm_printf(json, "\"type\":\"array\",\"items\":{");
+		put(json, "'type':'array','minItems':%u,'items':{",
+		    arg->flags & NDM_ARG_OPTIONAL ? 0 : 1);
 		put_args(json, arg->sub);
-		ndm_printf(json, "}");
+		put(json, "}");
 		break;
 	case NDM_ARG_GROUP:
 		put_args(json, arg->sub);
@@ -82,80 +94,88 @@ static void put_kind(struct ndm_str *json, const struct ndm_arg *arg)
 		put_features(json, arg->sub);
 		break;
 	default:
-		ndm_printf(json, "\"type\":[\"string\",\"number\"]");
+		put(json, "'$ref':'#/$defs/text'");
 	}
 }
 
 static void put_property(struct ndm_str *json, const struct ndm_arg *arg, bool first)
 {
-	ndm_printf(json, "%s", first ? "" : ",");
+	put(json, "%s", first ? "" : ",");
 	json_string(json, arg->name);
-	ndm_printf(json, ":{");
+	put(json, ":{");
 	put_kind(json, arg);
 	if (arg->help) {
-		ndm_printf(json, ",\"description\":");
+		put(json, ",'description':");
 		json_string(json, arg->help);
 	}
 	if (arg->dflt) {
-		ndm_printf(json, ",\"default\":");
+		put(json, ",'default':");
 		json_string(json, arg->dflt);
 	}
-	ndm_printf(json, "}");
+	put(json, "}");
+}
+
+static bool has_key(const struct ndm_arg *arg)
+{
+	return arg->kind != NDM_ARG_CONST && arg->kind != NDM_ARG_COUNT;
 }
 
 static bool is_required(const struct ndm_arg *arg)
 {
-	return arg->kind != NDM_ARG_CONST && arg->kind != NDM_ARG_COUNT && arg->kind != NDM_ARG_FEATURES &&
-	       arg->kind != NDM_ARG_FLAG && arg->kind != NDM_ARG_KEYED && !arg->dflt &&
-	       !(arg->flags & NDM_ARG_OPTIONAL);
+	return has_key(arg) && arg->kind != NDM_ARG_FEATURES && arg->kind != NDM_ARG_FLAG &&
+	       arg->kind != NDM_ARG_KEYED && !arg->dflt && !(arg->flags & NDM_ARG_OPTIONAL);
 }
 
 static void put_properties(struct ndm_str *json, const struct ndm_arg *list, bool first)
 {
-	for (; list && list->name; list++) {
-		if (list->kind == NDM_ARG_CONST || list->kind == NDM_ARG_COUNT)
-			continue;
-		put_property(json, list, first);
-		first = false;
-	}
+	for (; list && list->name; list++)
+		if (has_key(list)) {
+			put_property(json, list, first);
+			first = false;
+		}
 }
 
-/* Members of an object schema without its braces. */
-static void put_args(struct ndm_str *json, const struct ndm_arg *list)
+static void put_required(struct ndm_str *json, const struct ndm_arg *list, bool first)
 {
-	bool first = true;
-
-	ndm_printf(json, "\"type\":\"object\",\"additionalProperties\":false,\"properties\":{");
-	put_properties(json, list, true);
-	ndm_printf(json, "},\"required\":[");
 	for (; list && list->name; list++)
 		if (is_required(list)) {
-			ndm_printf(json, "%s", first ? "" : ",");
+			put(json, "%s", first ? "" : ",");
 			json_string(json, list->name);
 			first = false;
 		}
-	ndm_printf(json, "]");
 }
 
+/* Members of an object schema without its braces; within FEATURES nothing is required. */
+static void put_args(struct ndm_str *json, const struct ndm_arg *list)
+{
+	bool features = list && list->name &&
+			(list->kind == NDM_ARG_FLAG || list->kind == NDM_ARG_KEYED);
+
+	put(json, "'type':'object','additionalProperties':false,'properties':{");
+	put_properties(json, list, true);
+	put(json, "},'required':[");
+	if (!features)
+		put_required(json, list, true);
+	put(json, "]");
+}
+
+#define SEGMENT_KEYS "'length':{'$ref':'#/$defs/length'},'start':{'$ref':'#/$defs/size'}"
+
+/* Either the arguments by name, or all of them in one text. */
 static void put_target(struct ndm_str *json, const struct ndm_target_type *type)
 {
 	json_string(json, type->name);
-	ndm_printf(json, ":{\"description\":");
+	put(json, ":{'description':");
 	json_string(json, type->summary ? type->summary : type->name);
-	ndm_printf(json, ",\"anyOf\":[{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{"
-		   "\"length\":{\"$ref\":\"#/$defs/size\"},\"start\":{\"$ref\":\"#/$defs/size\"}");
+	put(json, ",'anyOf':[{'type':'object','additionalProperties':false,"
+		  "'properties':{" SEGMENT_KEYS);
 	put_properties(json, type->args, false);
-	ndm_printf(json, "},\"required\":[\"length\"");
-	for (const struct ndm_arg *arg = type->args; arg && arg->name; arg++)
-		if (is_required(arg)) {
-			ndm_printf(json, ",");
-			json_string(json, arg->name);
-		}
-	ndm_printf(json, "]},{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{"
-		   "\"length\":{\"$ref\":\"#/$defs/size\"},\"start\":{\"$ref\":\"#/$defs/size\"},"
-		   "\"args\":{\"type\":\"string\",\"description\":\"All arguments as dmsetup takes them.\"}},"
-		   "\"required\":[\"length\",\"args\"]}");
-	ndm_printf(json, "]}");
+	put(json, "},'required':['length'");
+	put_required(json, type->args, false);
+	put(json, "]},{'type':'object','additionalProperties':false,"
+		  "'properties':{" SEGMENT_KEYS ","
+		  "'args':{'type':'string','description':'All arguments as dmsetup takes them.'}},"
+		  "'required':['length','args']}]}");
 }
 
 static void put_targets(struct ndm_str *json)
@@ -163,48 +183,64 @@ static void put_targets(struct ndm_str *json)
 	const struct ndm_target_type *const *types = ndm_target_types();
 
 	for (unsigned i = 0; types[i]; i++) {
-		ndm_printf(json, "%s", i ? "," : "");
+		put(json, "%s", i ? "," : "");
 		put_target(json, types[i]);
 	}
 }
 
+static const char definitions[] =
+	"'text':{'type':['string','number'],'minLength':1},"
+	"'size':{'type':['integer','string'],'minimum':0,"
+	"'pattern':'^[0-9]+(\\\\.[0-9]+)? *(s|[bB]|[kKmMgGtTpPeE]|[kKMGTPE]i?B)?$'},"
+	"'length':{'allOf':[{'$ref':'#/$defs/size'}],'minimum':1},"
+	"'time':{'type':['integer','string'],'minimum':0,'pattern':'^[0-9]+(ms|s|min|h)?$'},"
+	"'lines':{'type':'string',"
+	"'pattern':'(^|\\\\n)[ \\\\t]*[0-9][0-9.a-zA-Z]*[ \\\\t]+([0-9]+[ \\\\t]+)?[a-z]'},"
+	"'listen':{'type':'string',"
+	"'pattern':'^(unix:.|tcp:(\\\\[[^\\\\]]*\\\\]|[^:\\\\[]*):[0-9]{1,5}$)'},";
+
 static const char server_schema[] =
-	"\"type\":\"object\",\"additionalProperties\":false,\"properties\":{"
-	"\"listen\":{\"anyOf\":[{\"$ref\":\"#/$defs/listen\"},"
-	"{\"type\":\"array\",\"minItems\":1,\"items\":{\"$ref\":\"#/$defs/listen\"}}]},"
-	"\"tls\":{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{"
-	"\"mode\":{\"enum\":[\"off\",\"allow\",\"require\"]},\"certificates\":{\"type\":\"string\"},"
-	"\"psk\":{\"type\":\"string\"},\"verify_peer\":{\"type\":\"boolean\"}}},"
-	"\"control\":{\"type\":\"string\"},\"state\":{\"type\":\"string\"},\"metrics\":{\"type\":\"string\"},"
-	"\"threads\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":256},\"direct\":{\"type\":\"boolean\"}}";
+	"'type':'object','additionalProperties':false,'properties':{"
+	"'listen':{'anyOf':[{'$ref':'#/$defs/listen'},"
+	"{'type':'array','minItems':1,'items':{'$ref':'#/$defs/listen'}}]},"
+	"'tls':{'type':'object','additionalProperties':false,'properties':{"
+	"'mode':{'enum':['off','allow','require']},'certificates':{'$ref':'#/$defs/text'},"
+	"'psk':{'$ref':'#/$defs/text'},'verify_peer':{'type':'boolean'}}},"
+	"'control':{'$ref':'#/$defs/text'},'state':{'$ref':'#/$defs/text'},"
+	"'metrics':{'$ref':'#/$defs/text'},"
+	"'threads':{'type':'integer','minimum':1,'maximum':256},'direct':{'type':'boolean'}}";
 
 static const char volume_schema[] =
-	"\"uuid\":{\"type\":\"string\",\"maxLength\":128},\"read_only\":{\"type\":\"boolean\"},"
-	"\"loop\":{\"type\":\"integer\",\"minimum\":0},"
-	"\"export\":{\"anyOf\":[{\"type\":[\"string\",\"boolean\"]},"
-	"{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{"
-	"\"name\":{\"type\":\"string\"},\"description\":{\"type\":\"string\"}}}]},"
-	"\"table\":{\"anyOf\":[{\"type\":\"string\"},{\"type\":\"array\",\"minItems\":1,\"items\":"
-	"{\"anyOf\":[{\"type\":\"string\"},{\"$ref\":\"#/$defs/target\"}]}}]}";
+	"'uuid':{'type':['string','number'],'pattern':'^[-#+.:=@_A-Za-z0-9]{1,128}$'},"
+	"'read_only':{'type':'boolean'},'loop':{'type':'integer','minimum':0,'maximum':1023},"
+	"'export':{'anyOf':[{'type':['string','boolean']},"
+	"{'type':'object','additionalProperties':false,'properties':{"
+	"'name':{'$ref':'#/$defs/text'},'description':{'$ref':'#/$defs/text'}}}]},"
+	"'table':{'anyOf':[{'$ref':'#/$defs/lines'},{'type':'array','minItems':1,"
+	"'items':{'anyOf':[{'$ref':'#/$defs/lines'},{'$ref':'#/$defs/target'}]}}]}";
 
 void ndm_config_schema(struct ndm_str *json)
 {
-	ndm_printf(json, "{\"$schema\":\"https://json-schema.org/draft/2020-12/schema\","
-		   "\"title\":\"ndm volume definitions\",\"type\":\"object\",\"required\":[\"version\"],"
-		   "\"additionalProperties\":false,\"patternProperties\":{\"^x-\":{}},\"properties\":{"
-		   "\"version\":{\"const\":1},\"server\":{%s},"
-		   "\"volumes\":{\"type\":[\"object\",\"null\"],\"additionalProperties\":{\"$ref\":\"#/$defs/volume\"}}},",
-		   server_schema);
-	ndm_printf(json, "\"$defs\":{"
-		   "\"size\":{\"type\":[\"integer\",\"string\"],\"pattern\":"
-		   "\"^[0-9]+(\\\\.[0-9]+)? *(s|[bB]|[kKmMgGtTpPeE]|[kKMGTPE]i?B)?$\"},"
-		   "\"time\":{\"type\":[\"integer\",\"string\"],\"pattern\":\"^[0-9]+(ms|s|min|h)?$\"},"
-		   "\"listen\":{\"type\":\"string\",\"pattern\":\"^(unix|tcp):.\"},"
-		   "\"target\":{\"type\":\"object\",\"minProperties\":1,\"maxProperties\":1,"
-		   "\"additionalProperties\":false,\"properties\":{");
+	const struct ndm_target_type *const *types = ndm_target_types();
+
+	put(json, "{'$schema':'https://json-schema.org/draft/2020-12/schema',"
+		  "'title':'ndm volume definitions','type':'object','required':['version'],"
+		  "'additionalProperties':false,'patternProperties':{'^x-':{}},"
+		  "'properties':{'version':{'const':1},'server':{%s},"
+		  "'volumes':{'type':['object','null'],"
+		  "'propertyNames':{'pattern':'^[-#+.:=@_A-Za-z0-9]{1,127}$',"
+		  "'not':{'enum':['.','..','control']}},"
+		  "'additionalProperties':{'$ref':'#/$defs/volume'}}},",
+	    server_schema);
+	put(json, "'$defs':{%s'target':{'type':'object','minProperties':1,'maxProperties':1,"
+		  "'additionalProperties':false,'properties':{",
+	    definitions);
 	put_targets(json);
-	ndm_printf(json, "}},\"volume\":{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{%s,",
-		   volume_schema);
+	put(json, "}},'volume':{'type':'object','additionalProperties':false,'properties':{%s,",
+	    volume_schema);
 	put_targets(json);
-	ndm_printf(json, "}}}}\n");
+	put(json, "},'oneOf':[{'required':['table']}");
+	for (unsigned i = 0; types[i]; i++)
+		put(json, ",{'required':['%s']}", types[i]->name);
+	put(json, "]}}}\n");
 }

@@ -6,7 +6,8 @@
 
 #define THREADS_MAX 256
 
-static char *copy_text(struct yaml *y, const struct yaml_node *map, const char *key, const char *what)
+static char *copy_text(struct yaml *y, const struct yaml_node *map, const char *key,
+		       const char *what)
 {
 	const struct yaml_node *node = yaml_get(map, key);
 	const char *text = node ? yaml_text(y, node, what) : NULL;
@@ -45,14 +46,15 @@ static void read_listen(struct yaml *y, const struct yaml_node *node)
 		if ((!strncmp(s->listen[i], "unix:", 5) && s->listen[i][5]) ||
 		    (!strncmp(s->listen[i], "tcp:", 4) && is_tcp(s->listen[i] + 4)))
 			continue;
-		yaml_error(y, at, "server: listen has to be unix:PATH or tcp:HOST:PORT, not '%s'", s->listen[i]);
+		yaml_error(y, at, "server: listen has to be unix:PATH or tcp:HOST:PORT, not '%s'",
+			   s->listen[i]);
 	}
 }
 
 static void read_tls(struct yaml *y, const struct yaml_node *node)
 {
-	static const char *const known[] = { "mode", "certificates", "psk", "verify_peer", NULL };
-	static const char *const modes[] = { "off", "allow", "require", NULL };
+	static const char *const known[] = {"mode", "certificates", "psk", "verify_peer", NULL};
+	static const char *const modes[] = {"off", "allow", "require", NULL};
 	struct ndm_config_server *s = &y->config->server;
 	const struct yaml_node *verify = yaml_get(node, "verify_peer");
 	unsigned i = 0;
@@ -69,15 +71,16 @@ static void read_tls(struct yaml *y, const struct yaml_node *node)
 		i++;
 	if (s->tls_mode && !modes[i])
 		yaml_error(y, yaml_get(node, "mode"),
-			   "server: tls: mode cannot be '%s': it is one of off, allow, require", s->tls_mode);
+			   "server: tls: mode cannot be '%s': it is one of off, allow, require",
+			   s->tls_mode);
 	if (s->tls_mode && strcmp(s->tls_mode, "off") && !s->tls_certificates && !s->tls_psk)
 		yaml_error(y, node, "server: tls needs certificates (a folder) or psk (a file)");
 }
 
 void yaml_read_server(struct yaml *y, const struct yaml_node *node)
 {
-	static const char *const known[] = { "listen", "tls", "control", "state", "metrics", "threads",
-					     "direct", NULL };
+	static const char *const known[] = {"listen",  "tls",	  "control", "state",
+					    "metrics", "threads", "direct",  NULL};
 	struct ndm_config_server *s = &y->config->server;
 	const struct yaml_node *value;
 	uint64_t threads = 0;

@@ -8,7 +8,7 @@
 
 #include "yaml-impl.h"
 
-#define NEAREST_BYTES_MAX 32		/* longer words are not compared */
+#define NEAREST_BYTES_MAX 32 /* longer words are not compared */
 
 static const char *kind_name(const struct yaml_node *node)
 {
@@ -45,8 +45,10 @@ static bool is_one_of(const char *text, const char *const *words)
 /* The words of YAML 1.1, because people write them. */
 int yaml_bool(struct yaml *y, const struct yaml_node *node, const char *what, bool *value)
 {
-	static const char *const yes[] = { "true", "True", "TRUE", "yes", "Yes", "YES", "on", "On", "ON", NULL };
-	static const char *const no[] = { "false", "False", "FALSE", "no", "No", "NO", "off", "Off", "OFF", NULL };
+	static const char *const yes[] = {"true", "True", "TRUE", "yes", "Yes",
+					  "YES",  "on",	  "On",	  "ON",	 NULL};
+	static const char *const no[] = {"false", "False", "FALSE", "no",  "No",
+					 "NO",	  "off",   "Off",   "OFF", NULL};
 	const char *text = yaml_text(y, node, what);
 
 	if (!text)
@@ -70,7 +72,8 @@ int yaml_unsigned(struct yaml *y, const struct yaml_node *node, const char *what
 	if (err == -EINVAL) {
 		yaml_error(y, node, "%s has to be a number, not '%s'", what, text);
 	} else if (err || *value > max) {
-		yaml_error(y, node, "%s is %s, more than %llu", what, text, (unsigned long long)max);
+		yaml_error(y, node, "%s is %s, more than %llu", what, text,
+			   (unsigned long long)max);
 		err = -ERANGE;
 	}
 	return err;
@@ -78,16 +81,39 @@ int yaml_unsigned(struct yaml *y, const struct yaml_node *node, const char *what
 
 /* ---- sizes ---- */
 
-static const struct { const char *name; uint64_t bytes; } size_units[] = {
-	{ "b", 1 }, { "B", 1 }, { "s", 512 },
-	{ "k", 1ull << 10 }, { "K", 1ull << 10 }, { "KiB", 1ull << 10 }, { "kiB", 1ull << 10 },
-	{ "m", 1ull << 20 }, { "M", 1ull << 20 }, { "MiB", 1ull << 20 },
-	{ "g", 1ull << 30 }, { "G", 1ull << 30 }, { "GiB", 1ull << 30 },
-	{ "t", 1ull << 40 }, { "T", 1ull << 40 }, { "TiB", 1ull << 40 },
-	{ "p", 1ull << 50 }, { "P", 1ull << 50 }, { "PiB", 1ull << 50 },
-	{ "e", 1ull << 60 }, { "E", 1ull << 60 }, { "EiB", 1ull << 60 },
-	{ "kB", 1000ull }, { "KB", 1000ull }, { "MB", 1000000ull }, { "GB", 1000000000ull },
-	{ "TB", 1000000000000ull }, { "PB", 1000000000000000ull }, { "EB", 1000000000000000000ull },
+static const struct {
+	const char *name;
+	uint64_t bytes;
+} size_units[] = {
+	{"b", 1},
+	{"B", 1},
+	{"s", 512},
+	{"k", 1ull << 10},
+	{"K", 1ull << 10},
+	{"KiB", 1ull << 10},
+	{"kiB", 1ull << 10},
+	{"m", 1ull << 20},
+	{"M", 1ull << 20},
+	{"MiB", 1ull << 20},
+	{"g", 1ull << 30},
+	{"G", 1ull << 30},
+	{"GiB", 1ull << 30},
+	{"t", 1ull << 40},
+	{"T", 1ull << 40},
+	{"TiB", 1ull << 40},
+	{"p", 1ull << 50},
+	{"P", 1ull << 50},
+	{"PiB", 1ull << 50},
+	{"e", 1ull << 60},
+	{"E", 1ull << 60},
+	{"EiB", 1ull << 60},
+	{"kB", 1000ull},
+	{"KB", 1000ull},
+	{"MB", 1000000ull},
+	{"GB", 1000000000ull},
+	{"TB", 1000000000000ull},
+	{"PB", 1000000000000000ull},
+	{"EB", 1000000000000000000ull},
 };
 
 static uint64_t size_unit(const char *name, unsigned bare)
@@ -167,19 +193,27 @@ int yaml_size(struct yaml *y, const struct yaml_node *node, const char *what, un
 	if (err == -ERANGE)
 		yaml_error(y, node, "%s is %s, beyond 64 bits", what, text);
 	else if (err == -EDOM && unit == NDM_SECTOR_BYTES)
-		yaml_error(y, node, "%s is %s, which is not a whole number of sectors (512 bytes)", what, text);
+		yaml_error(y, node, "%s is %s, which is not a whole number of sectors (512 bytes)",
+			   what, text);
 	else if (err == -EDOM)
 		yaml_error(y, node, "%s is %s, which is not a whole number of bytes", what, text);
 	else if (err)
-		yaml_error(y, node, "%s has to be a size like 2048, 64k, 10GiB, not '%s'", what, text);
+		yaml_error(y, node, "%s has to be a size like 2048, 64k, 10GiB, not '%s'", what,
+			   text);
 	return err;
 }
 
 int yaml_time(struct yaml *y, const struct yaml_node *node, const char *what, unsigned unit_ms,
 	      uint64_t *value)
 {
-	static const struct { const char *name; uint64_t ms; } units[] = {
-		{ "ms", 1 }, { "s", 1000 }, { "min", 60000 }, { "h", 3600000 },
+	static const struct {
+		const char *name;
+		uint64_t ms;
+	} units[] = {
+		{"ms", 1},
+		{"s", 1000},
+		{"min", 60000},
+		{"h", 3600000},
 	};
 	const char *text = yaml_text(y, node, what);
 	uint64_t unit = 0, number;
@@ -194,7 +228,8 @@ int yaml_time(struct yaml *y, const struct yaml_node *node, const char *what, un
 		if (!strcmp(text + digits, units[i].name))
 			unit = units[i].ms;
 	if (!digits || digits > 15 || !unit) {
-		yaml_error(y, node, "%s has to be a time like 50ms, 2s, 5min, not '%s'", what, text);
+		yaml_error(y, node, "%s has to be a time like 50ms, 2s, 5min, not '%s'", what,
+			   text);
 		return -EINVAL;
 	}
 	number = strtoull(text, NULL, 10) * unit;
@@ -241,8 +276,8 @@ static unsigned distance(const char *a, const char *b)
 		d[0][j] = (unsigned char)j;
 	for (size_t i = 1; i <= n; i++)
 		for (size_t j = 1; j <= m; j++) {
-			unsigned best = d[i - 1][j - 1] +
-					(tolower((unsigned char)a[i - 1]) != tolower((unsigned char)b[j - 1]));
+			unsigned best = d[i - 1][j - 1] + (tolower((unsigned char)a[i - 1]) !=
+							   tolower((unsigned char)b[j - 1]));
 
 			if (d[i - 1][j] + 1u < best)
 				best = d[i - 1][j] + 1u;
@@ -286,13 +321,15 @@ void yaml_check_keys(struct yaml *y, const struct yaml_node *map, const char *wh
 			continue;
 		near = yaml_nearest(key, known, more);
 		if (near)
-			yaml_error(y, map->items[i], "unknown key '%s' in %s: did you mean '%s'?", key, what, near);
+			yaml_error(y, map->items[i], "unknown key '%s' in %s: did you mean '%s'?",
+				   key, what, near);
 		else
 			yaml_error(y, map->items[i], "unknown key '%s' in %s", key, what);
 	}
 }
 
-int yaml_texts(struct yaml *y, const struct yaml_node *node, const char *what, char ***out, unsigned *n)
+int yaml_texts(struct yaml *y, const struct yaml_node *node, const char *what, char ***out,
+	       unsigned *n)
 {
 	unsigned count = node->kind == YAML_LIST ? node->n : 1;
 	char **texts;
@@ -307,7 +344,8 @@ int yaml_texts(struct yaml *y, const struct yaml_node *node, const char *what, c
 	if (!texts)
 		return -ENOMEM;
 	for (unsigned i = 0; i < count; i++) {
-		const char *text = yaml_text(y, node->kind == YAML_LIST ? node->items[i] : node, what);
+		const char *text =
+			yaml_text(y, node->kind == YAML_LIST ? node->items[i] : node, what);
 
 		texts[i] = text ? ndm_strdup(text) : NULL;
 		if (!texts[i])

@@ -12,27 +12,27 @@
 
 #include "yaml-impl.h"
 
-#define VOLUMES_MAX 100000u
-#define LINES_MAX 1048576u
-#define SECTORS_MAX ((uint64_t)INT64_MAX >> NDM_SECTOR_SHIFT)	/* as the kernel's */
-#define EXPORT_BYTES_MAX 4096		/* as NBD's */
-#define NAME_CHARACTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789#+-.:=@_"
+#define VOLUMES_MAX	 100000u
+#define LINES_MAX	 1048576u
+#define SECTORS_MAX	 ((uint64_t)INT64_MAX >> NDM_SECTOR_SHIFT) /* as the kernel's */
+#define EXPORT_BYTES_MAX 4096					   /* as NBD's */
+#define NAME_CHARACTERS	 "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789#+-.:=@_"
 
 struct yaml_volume {
 	struct ndm_volume v;
 	const struct yaml_node *key, *node;
-	unsigned *deps, ndeps, deps_room;	/* indexes into yaml.volumes */
-	unsigned room;				/* of v.lines */
-	uint64_t end;				/* sectors of the table so far */
-	enum { NEW, OPEN, DONE } state;		/* while the order is found */
+	unsigned *deps, ndeps, deps_room; /* indexes into yaml.volumes */
+	unsigned room;			  /* of v.lines */
+	uint64_t end;			  /* sectors of the table so far */
+	enum { NEW, OPEN, DONE } state;	  /* while the order is found */
 	unsigned next_dep;
 };
 
 struct reader {
 	struct yaml *yaml;
 	struct yaml_volume *volume;
-	struct yaml_volume **by_name;		/* sorted */
-	struct ndm_str name;			/* the last device's, for yaml_args */
+	struct yaml_volume **by_name; /* sorted */
+	struct ndm_str name;	      /* the last device's, for yaml_args */
 };
 
 /* ---- names ---- */
@@ -46,15 +46,15 @@ static int name_order(const void *a, const void *b)
 
 static struct yaml_volume *find_volume(struct reader *r, const char *name)
 {
-	struct yaml_volume key = { .v = { .name = (char *)(uintptr_t)name } }, *wanted = &key, **found;
+	struct yaml_volume key = {.v = {.name = (char *)(uintptr_t)name}}, *wanted = &key, **found;
 
 	found = bsearch(&wanted, r->by_name, r->yaml->nvolumes, sizeof(wanted), name_order);
 	return found ? *found : NULL;
 }
 
 /* dmsetup would show any other character as \xNN, and confuse people. */
-static void check_word(struct yaml *y, const struct yaml_node *at, const char *what, const char *word,
-		       size_t bytes_max)
+static void check_word(struct yaml *y, const struct yaml_node *at, const char *what,
+		       const char *word, size_t bytes_max)
 {
 	if (strlen(word) > bytes_max)
 		yaml_error(y, at, "%s is longer than %zu bytes", what, bytes_max);
@@ -129,8 +129,10 @@ static const char *device_name(void *arg, const struct yaml_node *at, const char
 	if (strchr(text, '/'))
 		yaml_error(r->yaml, at, "'%s' is a relative path: write it from / on", text);
 	else
-		yaml_error(r->yaml, at,
-			   "'%s' is no volume of this file, nor a path from /, mem:SIZE or an NBD URI", text);
+		yaml_error(
+			r->yaml, at,
+			"'%s' is no volume of this file, nor a path from /, mem:SIZE or an NBD URI",
+			text);
 	return NULL;
 }
 
@@ -159,8 +161,8 @@ static void scan_references(struct reader *r, const char *args)
 
 /* ---- lines ---- */
 
-static void add_line(struct reader *r, const struct yaml_node *at, uint64_t length, const char *type,
-		     const char *args)
+static void add_line(struct reader *r, const struct yaml_node *at, uint64_t length,
+		     const char *type, const char *args)
 {
 	struct yaml_volume *v = r->volume;
 	struct ndm_table_line *more;
@@ -175,15 +177,19 @@ static void add_line(struct reader *r, const struct yaml_node *at, uint64_t leng
 	}
 	if (v->v.nlines == v->room) {
 		v->room = v->room ? v->room * 2 : 4;
-		more = v->v.nlines < LINES_MAX ? realloc(v->v.lines, v->room * sizeof(*more)) : NULL;
+		more = v->v.nlines < LINES_MAX ? realloc(v->v.lines, v->room * sizeof(*more))
+					       : NULL;
 		if (!more) {
 			r->yaml->no_memory = true;
 			return;
 		}
 		v->v.lines = more;
 	}
-	v->v.lines[v->v.nlines] = (struct ndm_table_line) {
-		.start = v->end, .nr = length, .type = ndm_strdup(type), .args = ndm_strdup(args),
+	v->v.lines[v->v.nlines] = (struct ndm_table_line){
+		.start = v->end,
+		.nr = length,
+		.type = ndm_strdup(type),
+		.args = ndm_strdup(args),
 	};
 	if (!v->v.lines[v->v.nlines].type || !v->v.lines[v->v.nlines].args)
 		r->yaml->no_memory = true;
@@ -191,7 +197,8 @@ static void add_line(struct reader *r, const struct yaml_node *at, uint64_t leng
 	v->end += length;
 }
 
-static const struct ndm_target_type *find_type(struct yaml *y, const struct yaml_node *at, const char *name)
+static const struct ndm_target_type *find_type(struct yaml *y, const struct yaml_node *at,
+					       const char *name)
 {
 	const struct ndm_target_type *const *types = ndm_target_types();
 	const struct ndm_target_type *type = ndm_target_type_find(name);
@@ -219,7 +226,8 @@ static void check_start(struct reader *r, const struct yaml_node *at, uint64_t s
 	uint64_t end = r->volume->end;
 
 	if (start != end)
-		yaml_error(r->yaml, at, "it starts at sector %llu, but the lines before it end at %llu",
+		yaml_error(r->yaml, at,
+			   "it starts at sector %llu, but the lines before it end at %llu",
 			   (unsigned long long)start, (unsigned long long)end);
 }
 
@@ -236,7 +244,8 @@ static bool read_length(struct reader *r, const struct ndm_target_type *type,
 			check_start(r, start, at);
 	}
 	if (!node) {
-		yaml_error(r->yaml, value, "%s needs 'length': how much of the volume it is", type->name);
+		yaml_error(r->yaml, value, "%s needs 'length': how much of the volume it is",
+			   type->name);
 		return false;
 	}
 	snprintf(what, sizeof(what), "%s: length", type->name);
@@ -244,8 +253,8 @@ static bool read_length(struct reader *r, const struct ndm_target_type *type,
 }
 
 /* `args`: the argument text as dmsetup has it, for all that a mapping cannot say. */
-static void raw_args(struct reader *r, const struct ndm_target_type *type, const struct yaml_node *value,
-		     struct ndm_str *out)
+static void raw_args(struct reader *r, const struct ndm_target_type *type,
+		     const struct yaml_node *value, struct ndm_str *out)
 {
 	const struct yaml_node *node = yaml_get(value, "args");
 	const char *text = yaml_text(r->yaml, node, "args");
@@ -254,7 +263,8 @@ static void raw_args(struct reader *r, const struct ndm_target_type *type, const
 		const char *key = value->items[i]->text;
 
 		if (strcmp(key, "args") && strcmp(key, "length") && strcmp(key, "start"))
-			yaml_error(r->yaml, value->items[i], "%s: 'args' is all the arguments, '%s' cannot stand beside it",
+			yaml_error(r->yaml, value->items[i],
+				   "%s: 'args' is all the arguments, '%s' cannot stand beside it",
 				   type->name, key);
 	}
 	if (text) {
@@ -264,11 +274,12 @@ static void raw_args(struct reader *r, const struct ndm_target_type *type, const
 }
 
 /* TYPE: {length: ..., arguments by name} */
-static void read_target(struct reader *r, const struct yaml_node *key, const struct yaml_node *value)
+static void read_target(struct reader *r, const struct yaml_node *key,
+			const struct yaml_node *value)
 {
 	const struct ndm_target_type *type = find_type(r->yaml, key, key->text);
-	struct ndm_str args = { 0 };
-	struct yaml_args printer = { .yaml = r->yaml, .out = &args, .device = device_name, .arg = r };
+	struct ndm_str args = {0};
+	struct yaml_args printer = {.yaml = r->yaml, .out = &args, .device = device_name, .arg = r};
 	uint64_t length = 0;
 	unsigned before = r->yaml->errors;
 
@@ -306,7 +317,8 @@ static void read_text_line(struct reader *r, const struct yaml_node *at, char *t
 	const struct ndm_target_type *known;
 
 	if (!first || !second || yaml_size_text(first, NDM_SECTOR_BYTES, &length)) {
-		yaml_error(r->yaml, at, "a line of a table is [START] LENGTH TYPE and the target's arguments");
+		yaml_error(r->yaml, at,
+			   "a line of a table is [START] LENGTH TYPE and the target's arguments");
 		return;
 	}
 	if (!yaml_size_text(second, NDM_SECTOR_BYTES, &number)) {
@@ -314,7 +326,8 @@ static void read_text_line(struct reader *r, const struct yaml_node *at, char *t
 		length = number;
 		type = cut_word(&text);
 		if (!type) {
-			yaml_error(r->yaml, at, "a line of a table needs the target's type behind the length");
+			yaml_error(r->yaml, at,
+				   "a line of a table needs the target's type behind the length");
 			return;
 		}
 	}
@@ -369,10 +382,13 @@ static void read_table(struct reader *r, const struct yaml_node *node)
 		else if (item->kind == YAML_MAP && item->n == 2)
 			read_target(r, item->items[0], item->items[1]);
 		else if (item->kind == YAML_MAP)
-			yaml_error(r->yaml, item, "one target each: this one has %u (indent its arguments, perhaps)",
-				   item->n / 2);
+			yaml_error(
+				r->yaml, item,
+				"one target each: this one has %u (indent its arguments, perhaps)",
+				item->n / 2);
 		else
-			yaml_error(r->yaml, item, "a line of the table has to be TYPE: {...} or a text");
+			yaml_error(r->yaml, item,
+				   "a line of the table has to be TYPE: {...} or a text");
 	}
 }
 
@@ -390,14 +406,14 @@ static char *copy_text(struct reader *r, const struct yaml_node *node, const cha
 
 static void read_export(struct reader *r, const struct yaml_node *node)
 {
-	static const char *const known[] = { "name", "description", NULL };
+	static const char *const known[] = {"name", "description", NULL};
 	struct ndm_volume *v = &r->volume->v;
 	const struct yaml_node *name = node;
 	bool on;
 
 	if (node->kind == YAML_SCALAR && node->plain &&
-	    (!strcmp(node->text, "false") || !strcmp(node->text, "true") || !strcmp(node->text, "no") ||
-	     !strcmp(node->text, "yes"))) {
+	    (!strcmp(node->text, "false") || !strcmp(node->text, "true") ||
+	     !strcmp(node->text, "no") || !strcmp(node->text, "yes"))) {
 		yaml_bool(r->yaml, node, "export", &on);
 		v->no_export = !on;
 		return;
@@ -433,7 +449,7 @@ static void read_loop(struct reader *r, const struct yaml_node *node)
 		r->volume->v.loop = (int)loop;
 }
 
-static const char *const volume_keys[] = { "uuid", "read_only", "export", "loop", "table", NULL };
+static const char *const volume_keys[] = {"uuid", "read_only", "export", "loop", "table", NULL};
 
 static bool is_volume_key(const char *key)
 {
@@ -455,11 +471,14 @@ static void read_shorthand(struct reader *r, const struct yaml_node *node)
 
 		if (is_volume_key(key->text))
 			continue;
-		near = ndm_target_type_find(key->text) ? NULL : yaml_nearest(key->text, volume_keys, NULL);
+		near = ndm_target_type_find(key->text) ? NULL
+						       : yaml_nearest(key->text, volume_keys, NULL);
 		if (near) {
-			yaml_error(r->yaml, key, "unknown key '%s' in a volume: did you mean '%s'?", key->text, near);
+			yaml_error(r->yaml, key, "unknown key '%s' in a volume: did you mean '%s'?",
+				   key->text, near);
 		} else if (table || target) {
-			yaml_error(r->yaml, key, "unknown key '%s': targets beyond the first go into 'table'",
+			yaml_error(r->yaml, key,
+				   "unknown key '%s': targets beyond the first go into 'table'",
 				   key->text);
 		} else {
 			target = key;
@@ -503,7 +522,10 @@ static void read_volume(struct reader *r)
 
 /* ---- all of them ---- */
 
-struct label { const char *label; const struct yaml_volume *v; };
+struct label {
+	const char *label;
+	const struct yaml_volume *v;
+};
 
 static int label_order(const void *a, const void *b)
 {
@@ -537,15 +559,15 @@ static void check_unique(struct yaml *y, bool uuid)
 	for (unsigned i = 1; i < n; i++)
 		if (!strcmp(list[i - 1].label, list[i].label))
 			yaml_error(y, list[i].v->key, "volumes '%s' and '%s' have the same %s '%s'",
-				   list[i - 1].v->v.name, list[i].v->v.name, uuid ? "uuid" : "export name",
-				   list[i].label);
+				   list[i - 1].v->v.name, list[i].v->v.name,
+				   uuid ? "uuid" : "export name", list[i].label);
 	ndm_free(list);
 }
 
 static void say_cycle(struct yaml *y, struct yaml_volume *const *stack, unsigned depth,
 		      const struct yaml_volume *again)
 {
-	struct ndm_str way = { 0 };
+	struct ndm_str way = {0};
 	unsigned i = depth;
 
 	while (i && stack[i - 1] != again)
@@ -555,7 +577,8 @@ static void say_cycle(struct yaml *y, struct yaml_volume *const *stack, unsigned
 	if (stack[depth - 1] == again)
 		yaml_error(y, again->key, "volume '%s' stands on itself", again->v.name);
 	else
-		yaml_error(y, again->key, "volumes stand on each other in a circle: %s%s", way.text, again->v.name);
+		yaml_error(y, again->key, "volumes stand on each other in a circle: %s%s", way.text,
+			   again->v.name);
 	ndm_str_free(&way);
 }
 
@@ -612,7 +635,7 @@ static void hand_over(struct yaml *y)
 	}
 	for (unsigned i = 0; i < n; i++) {
 		out[i] = order[i]->v;
-		memset(&order[i]->v, 0, sizeof(order[i]->v));	/* belongs to the configuration now */
+		memset(&order[i]->v, 0, sizeof(order[i]->v)); /* belongs to the configuration now */
 	}
 	y->config->volumes = out;
 	y->config->nvolumes = n;
@@ -621,7 +644,7 @@ static void hand_over(struct yaml *y)
 
 void yaml_read_volumes(struct yaml *y, const struct yaml_node *node)
 {
-	struct reader r = { .yaml = y };
+	struct reader r = {.yaml = y};
 	unsigned n = node->n / 2;
 
 	if (yaml_is_null(node))

@@ -17,7 +17,7 @@
 
 struct anchor {
 	char *name;
-	struct yaml_node *node;			/* NULL while it is still being read */
+	struct yaml_node *node; /* NULL while it is still being read */
 };
 
 struct reader {
@@ -25,7 +25,7 @@ struct reader {
 	yaml_parser_t parser;
 	struct yaml_node *stack[YAML_DEPTH_MAX];
 	unsigned depth;
-	unsigned open[YAML_DEPTH_MAX];		/* the anchor of each, plus one; 0: none */
+	unsigned open[YAML_DEPTH_MAX]; /* the anchor of each, plus one; 0: none */
 	struct anchor *anchors;
 	unsigned nanchors;
 	struct yaml_node *root;
@@ -48,7 +48,8 @@ void yaml_error(struct yaml *y, const struct yaml_node *at, const char *fmt, ...
 
 static int error_at(struct yaml *y, const yaml_mark_t *mark, const char *sentence)
 {
-	struct yaml_node at = { .line = (unsigned)mark->line + 1, .column = (unsigned)mark->column + 1 };
+	struct yaml_node at = {.line = (unsigned)mark->line + 1,
+			       .column = (unsigned)mark->column + 1};
 
 	yaml_error(y, &at, "%s", sentence);
 	return -EINVAL;
@@ -129,7 +130,7 @@ static int anchor_add(struct reader *r, const char *name, const yaml_mark_t *mar
 	if (!more)
 		return -ENOMEM;
 	r->anchors = more;
-	more[r->nanchors] = (struct anchor) { .name = ndm_strdup(name) };
+	more[r->nanchors] = (struct anchor){.name = ndm_strdup(name)};
 	if (!more[r->nanchors].name)
 		return -ENOMEM;
 	*id = ++r->nanchors;
@@ -153,10 +154,12 @@ static int on_alias(struct reader *r, const yaml_event_t *e)
 			continue;
 		node = r->anchors[i].node;
 		if (!node)
-			return error_at(r->yaml, &e->start_mark, "an alias within what it stands for");
+			return error_at(r->yaml, &e->start_mark,
+					"an alias within what it stands for");
 		return place(r, node, &e->start_mark);
 	}
-	return error_at(r->yaml, &e->start_mark, "an alias without an anchor of that name before it");
+	return error_at(r->yaml, &e->start_mark,
+			"an alias without an anchor of that name before it");
 }
 
 /* ---- events ---- */
@@ -187,8 +190,8 @@ static int on_scalar(struct reader *r, const yaml_event_t *e)
 
 static int on_open(struct reader *r, const yaml_event_t *e, enum yaml_kind kind)
 {
-	const yaml_char_t *anchor = kind == YAML_LIST ? e->data.sequence_start.anchor
-						      : e->data.mapping_start.anchor;
+	const yaml_char_t *anchor =
+		kind == YAML_LIST ? e->data.sequence_start.anchor : e->data.mapping_start.anchor;
 	struct yaml_node *node;
 	int err;
 
@@ -242,7 +245,8 @@ static int on_close(struct reader *r, const yaml_event_t *e)
 	for (unsigned i = 0; i < node->n; i++)
 		node->weight += node->items[i]->weight;
 	if (node->weight > YAML_NODES_MAX)
-		return error_at(r->yaml, &e->start_mark, "too much: aliases multiply beyond a million values");
+		return error_at(r->yaml, &e->start_mark,
+				"too much: aliases multiply beyond a million values");
 	anchor_done(r, r->open[r->depth], node);
 	return node->kind == YAML_MAP ? check_duplicates(r, node) : 0;
 }
@@ -252,7 +256,8 @@ static int on_event(struct reader *r, const yaml_event_t *e)
 	switch (e->type) {
 	case YAML_DOCUMENT_START_EVENT:
 		if (r->documents++)
-			return error_at(r->yaml, &e->start_mark, "a second document: one file is one document");
+			return error_at(r->yaml, &e->start_mark,
+					"a second document: one file is one document");
 		return 0;
 	case YAML_SCALAR_EVENT:
 		return on_scalar(r, e);
@@ -278,7 +283,7 @@ static int on_event(struct reader *r, const yaml_event_t *e)
 /* An error of the encoding has a byte offset only. */
 static yaml_mark_t mark_of_offset(const char *text, size_t bytes, size_t offset)
 {
-	yaml_mark_t mark = { 0 };
+	yaml_mark_t mark = {0};
 
 	for (size_t i = 0; i < offset && i < bytes; i++) {
 		mark.column++;
@@ -294,7 +299,7 @@ static int parser_error(struct reader *r, const char *text, size_t bytes)
 {
 	const yaml_parser_t *p = &r->parser;
 	const char *problem = p->problem ? p->problem : "not YAML";
-	struct ndm_str sentence = { 0 };
+	struct ndm_str sentence = {0};
 	yaml_mark_t mark = p->problem_mark;
 
 	if (p->error == YAML_MEMORY_ERROR)
@@ -312,7 +317,7 @@ static int parser_error(struct reader *r, const char *text, size_t bytes)
 
 static int read_tree(struct yaml *y, const char *text, size_t bytes, struct yaml_node **root)
 {
-	struct reader r = { .yaml = y };
+	struct reader r = {.yaml = y};
 	yaml_event_t event;
 	int err = 0;
 
@@ -354,7 +359,7 @@ static void read_version(struct yaml *y, const struct yaml_node *root)
 /* Keys that begin with x- are for the author: a place for anchors. */
 static void check_top_keys(struct yaml *y, const struct yaml_node *root)
 {
-	static const char *const known[] = { "version", "server", "volumes", NULL };
+	static const char *const known[] = {"version", "server", "volumes", NULL};
 
 	for (unsigned i = 0; i < root->n; i += 2) {
 		const char *key = root->items[i]->text, *near;
@@ -365,8 +370,8 @@ static void check_top_keys(struct yaml *y, const struct yaml_node *root)
 		if (known[j] || !strncmp(key, "x-", 2))
 			continue;
 		near = yaml_nearest(key, known, NULL);
-		yaml_error(y, root->items[i], "unknown key '%s'%s%s%s", key, near ? ": did you mean '" : "",
-			   near ? near : "", near ? "'?" : "");
+		yaml_error(y, root->items[i], "unknown key '%s'%s%s%s", key,
+			   near ? ": did you mean '" : "", near ? near : "", near ? "'?" : "");
 	}
 }
 
@@ -394,7 +399,7 @@ int ndm_config_parse(const char *path, const char *text, size_t bytes, struct nd
 		     struct ndm_str *why)
 {
 	struct yaml_config *config = ndm_zalloc(sizeof(*config));
-	struct yaml y = { .path = path, .why = why };
+	struct yaml y = {.path = path, .why = why};
 	struct yaml_node *root = NULL;
 	int err;
 

@@ -77,12 +77,18 @@ static void world_offload(struct ndm_world *w, struct ndm_work *work)
 }
 
 static const struct ndm_world_ops world_ops = {
-	.now = world_now, .random = world_random, .random_bytes = world_random_bytes,
-	.loop_init = world_loop_init, .loop_fini = world_loop_fini, .kick = world_kick,
-	.deadline = world_deadline, .poll = world_poll, .offload = world_offload,
+	.now = world_now,
+	.random = world_random,
+	.random_bytes = world_random_bytes,
+	.loop_init = world_loop_init,
+	.loop_fini = world_loop_fini,
+	.kick = world_kick,
+	.deadline = world_deadline,
+	.poll = world_poll,
+	.offload = world_offload,
 };
 
-static const struct ndm_store_ops *const no_stores[] = { NULL };
+static const struct ndm_store_ops *const no_stores[] = {NULL};
 
 /* ---- running ---- */
 
@@ -108,13 +114,14 @@ static void settle(struct run *r)
 
 static void begin(void *arg)
 {
-	static const struct ndm_table_line lines[] = { { 0, 8, "zero", "" }, { 8, 8, "error", "" } };
+	static const struct ndm_table_line lines[] = {{0, 8, "zero", ""}, {8, 8, "error", ""}};
 	struct run *r = arg;
-	struct ndm_str why = { 0 };
+	struct ndm_str why = {0};
 	struct ndm_device *dev;
 
-	if (ndm_device_create(r->ctx, "a", "U-a", -1, &dev) || ndm_device_load(dev, lines, 2, false, &why) ||
-	    ndm_device_resume(dev, 0, &why) || ndm_device_load(dev, lines, 1, true, &why) ||
+	if (ndm_device_create(r->ctx, "a", "U-a", -1, &dev) ||
+	    ndm_device_load(dev, lines, 2, false, &why) || ndm_device_resume(dev, 0, &why) ||
+	    ndm_device_load(dev, lines, 1, true, &why) ||
 	    ndm_device_create(r->ctx, "b", NULL, 300, &dev))
 		abort();
 	r->done = true;
@@ -162,18 +169,22 @@ static void check_answer(const struct run *r)
 		return;
 	if (call->answered > call->length)
 		abort();
-	if (call->answered >= sizeof(dmi->version) && (dmi->version[0] != 4 || dmi->version[1] != 48))
+	if (call->answered >= sizeof(dmi->version) &&
+	    (dmi->version[0] != 4 || dmi->version[1] != 48))
 		abort();
 	if (!r->error && call->command != DM_VERSION_CMD && dmi->data_size > call->length)
 		abort();
 }
 
-static void one_call(struct run *r, struct control_shadow **shadows, unsigned command, unsigned flags,
-		     const uint8_t *body, size_t bytes)
+static void one_call(struct run *r, struct control_shadow **shadows, unsigned command,
+		     unsigned flags, const uint8_t *body, size_t bytes)
 {
-	static const struct control_host host = { .version = "fuzz" };
-	struct control_call call = { .ctx = r->ctx, .host = &host, .shadows = shadows, .length = bytes,
-				     .last_reason = "" };
+	static const struct control_host host = {.version = "fuzz"};
+	struct control_call call = {.ctx = r->ctx,
+				    .host = &host,
+				    .shadows = shadows,
+				    .length = bytes,
+				    .last_reason = ""};
 	struct dm_ioctl *dmi;
 
 	call.command = command & 0x80 ? NDM_CTL_OWN + (command & 0x7f) : command;
@@ -194,7 +205,7 @@ static void one_call(struct run *r, struct control_shadow **shadows, unsigned co
 	}
 	r->call = &call;
 	spawn(r, execute);
-	if (!r->done && call.waiting) {		/* DM_DEV_WAIT: the client goes */
+	if (!r->done && call.waiting) { /* DM_DEV_WAIT: the client goes */
 		call.cancelled = true;
 		ndm_device_wait_wake(call.waiting);
 		settle(r);
@@ -209,9 +220,9 @@ static void one_call(struct run *r, struct control_shadow **shadows, unsigned co
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
-	struct ndm_world world = { .ops = &world_ops, .stores = no_stores };
+	struct ndm_world world = {.ops = &world_ops, .stores = no_stores};
 	struct control_shadow *shadows = NULL;
-	struct run r = { 0 };
+	struct run r = {0};
 
 	now_ns = 1;
 	deadline_ns = UINT64_MAX;

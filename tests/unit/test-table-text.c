@@ -18,15 +18,16 @@
 static void becomes(const char *text, const char *expected)
 {
 	struct ndm_table_line *lines = NULL;
-	struct ndm_str why = { 0 }, got = { 0 };
+	struct ndm_str why = {0}, got = {0};
 	char *copy = ndm_strdup(text);
 	unsigned n = 99;
 
 	if (ndm_table_parse(copy, &lines, &n, &why))
 		fail_msg("'%s' is refused: %s", text, why.text);
 	for (unsigned i = 0; i < n; i++)
-		ndm_printf(&got, "%s%llu %llu %s<%s>", i ? "; " : "", (unsigned long long)lines[i].start,
-			   (unsigned long long)lines[i].nr, lines[i].type, lines[i].args);
+		ndm_printf(&got, "%s%llu %llu %s<%s>", i ? "; " : "",
+			   (unsigned long long)lines[i].start, (unsigned long long)lines[i].nr,
+			   lines[i].type, lines[i].args);
 	assert_string_equal(got.len ? got.text : "", expected);
 	assert_int_equal(why.len, 0);
 	ndm_str_free(&got);
@@ -37,7 +38,7 @@ static void becomes(const char *text, const char *expected)
 static void refused(const char *text, const char *sentence)
 {
 	struct ndm_table_line *lines = NULL;
-	struct ndm_str why = { 0 };
+	struct ndm_str why = {0};
 	char *copy = ndm_strdup(text);
 	unsigned n;
 	int err = ndm_table_parse(copy, &lines, &n, &why);
@@ -84,20 +85,23 @@ static void wrong_lines_are_refused(void **state)
 	(void)state;
 	refused("0", "line 1: expected START LENGTH TYPE and the target's arguments\n");
 	refused("0 8", "line 1: expected START LENGTH TYPE and the target's arguments\n");
-	refused("0 8 zero\n\nzero", "line 3: expected START LENGTH TYPE and the target's arguments\n");
+	refused("0 8 zero\n\nzero",
+		"line 3: expected START LENGTH TYPE and the target's arguments\n");
 	refused("x 8 zero", "line 1: 'x' is not a number of sectors: the start comes there\n");
 	refused("0 zero 8", "line 1: 'zero' is not a number of sectors: the length comes there\n");
 	refused("-1 8 zero", "line 1: '-1' is not a number of sectors: the start comes there\n");
 	refused("0 8k zero", "line 1: '8k' is not a number of sectors that fits into 64 bits\n");
-	refused("0 0x10 zero", "line 1: '0x10' is not a number of sectors that fits into 64 bits\n");
-	refused("0 18446744073709551616 zero",
-		"line 1: '18446744073709551616' is not a number of sectors that fits into 64 bits\n");
-	refused("0 8 abcdefghijklmnop", "line 1: target type 'abcdefghijklmnop' is longer than 15 bytes\n");
+	refused("0 0x10 zero",
+		"line 1: '0x10' is not a number of sectors that fits into 64 bits\n");
+	refused("0 18446744073709551616 zero", "line 1: '18446744073709551616' is not a number of "
+					       "sectors that fits into 64 bits\n");
+	refused("0 8 abcdefghijklmnop",
+		"line 1: target type 'abcdefghijklmnop' is longer than 15 bytes\n");
 }
 
 static void many_lines(void **state)
 {
-	struct ndm_str text = { 0 }, why = { 0 };
+	struct ndm_str text = {0}, why = {0};
 	struct ndm_table_line *lines;
 	unsigned n;
 

@@ -16,7 +16,7 @@ struct reader {
 	FILE *file;
 	char *line;
 	size_t room;
-	bool again;			/* the line has been read, but not used */
+	bool again; /* the line has been read, but not used */
 };
 
 static bool next_line(struct reader *r)
@@ -48,8 +48,8 @@ static bool next_case(struct reader *r, struct ndm_str *expected, struct ndm_str
 static void wrong_files_are_refused(void **state)
 {
 	const char *top = getenv("top_srcdir");
-	struct ndm_str path = { 0 };
-	struct reader r = { 0 };
+	struct ndm_str path = {0};
+	struct reader r = {0};
 	unsigned cases = 0;
 
 	(void)state;
@@ -57,7 +57,7 @@ static void wrong_files_are_refused(void **state)
 	r.file = fopen(path.text, "r");
 	assert_non_null(r.file);
 	for (;;) {
-		struct ndm_str expected = { 0 }, yaml = { 0 }, why = { 0 };
+		struct ndm_str expected = {0}, yaml = {0}, why = {0};
 		struct ndm_config *config = NULL;
 		int err;
 
@@ -69,7 +69,8 @@ static void wrong_files_are_refused(void **state)
 			fail_msg("accepted:\n%s", yaml.text);
 		assert_int_equal(err, -EINVAL);
 		if (!why.len || strcmp(why.text, expected.text))
-			fail_msg("of\n%s\nis said\n%sinstead of\n%s", yaml.len ? yaml.text : "(nothing)",
+			fail_msg("of\n%s\nis said\n%sinstead of\n%s",
+				 yaml.len ? yaml.text : "(nothing)",
 				 why.len ? why.text : "(nothing)\n", expected.text);
 		ndm_str_free(&expected);
 		ndm_str_free(&yaml);
@@ -85,7 +86,7 @@ static void wrong_files_are_refused(void **state)
 
 static struct ndm_config *parse(const char *text)
 {
-	struct ndm_str why = { 0 };
+	struct ndm_str why = {0};
 	struct ndm_config *config = NULL;
 
 	if (ndm_config_parse("FILE", text, strlen(text), &config, &why))
@@ -101,9 +102,10 @@ static void print_config(const struct ndm_config *config, struct ndm_str *out)
 
 		ndm_printf(out, "%s%s:", i ? "; " : "", v->name);
 		for (unsigned j = 0; j < v->nlines; j++)
-			ndm_printf(out, "%s %llu %llu %s%s%s", j ? "," : "", (unsigned long long)v->lines[j].start,
-				   (unsigned long long)v->lines[j].nr, v->lines[j].type, *v->lines[j].args ? " " : "",
-				   v->lines[j].args);
+			ndm_printf(out, "%s %llu %llu %s%s%s", j ? "," : "",
+				   (unsigned long long)v->lines[j].start,
+				   (unsigned long long)v->lines[j].nr, v->lines[j].type,
+				   *v->lines[j].args ? " " : "", v->lines[j].args);
 	}
 }
 
@@ -111,7 +113,7 @@ static void print_config(const struct ndm_config *config, struct ndm_str *out)
 static void becomes(const char *yaml, const char *expected)
 {
 	struct ndm_config *config = parse(yaml);
-	struct ndm_str got = { 0 };
+	struct ndm_str got = {0};
 
 	print_config(config, &got);
 	assert_string_equal(got.len ? got.text : "", expected);
@@ -122,7 +124,7 @@ static void becomes(const char *yaml, const char *expected)
 /* The table of a volume of one line. */
 static void line_becomes(const char *target, const char *expected)
 {
-	struct ndm_str yaml = { 0 }, wanted = { 0 };
+	struct ndm_str yaml = {0}, wanted = {0};
 
 	ndm_printf(&yaml, "version: 1\nvolumes:\n  v: {table: [%s]}\n", target);
 	ndm_printf(&wanted, "v: %s", expected);
@@ -139,29 +141,36 @@ static void forms_of_a_table(void **state)
 	becomes("version: 1\nvolumes: {v: {zero: {length: 8}}}", "v: 0 8 zero");
 	becomes("version: 1\nvolumes: {v: {table: [zero: {length: 8}, error: {length: 4}]}}",
 		"v: 0 8 zero, 8 4 error");
-	becomes("version: 1\nvolumes: {v: {table: [zero: {length: 8, start: 0}, error: {length: 4, start: 8}]}}",
+	becomes("version: 1\nvolumes: {v: {table: [zero: {length: 8, start: 0}, error: {length: 4, "
+		"start: 8}]}}",
 		"v: 0 8 zero, 8 4 error");
 	becomes("version: 1\nvolumes: {v: {table: ['8 zero', '8 4 error', '1k linear /a 0']}}",
 		"v: 0 8 zero, 8 4 error, 12 2 linear /a 0");
 	becomes("version: 1\nvolumes: {v: {table: '0 8 zero'}}", "v: 0 8 zero");
-	becomes("version: 1\nvolumes:\n  v:\n    table: |\n      # comment\n      0 8 zero # more\n\n"
-		"      8 8 linear  /a   0  \n", "v: 0 8 zero, 8 8 linear /a   0");
-	becomes("version: 1\nvolumes: {v: {linear: {length: 8, args: '/a 7'}}}", "v: 0 8 linear /a 7");
-	becomes("version: 1\nx-disk: &d {device: /a, offset: 4}\nvolumes: {v: {striped: {length: 16, chunk: 8, "
-		"devices: [*d, *d]}}}", "v: 0 16 striped 2 8 /a 4 /a 4");
+	becomes("version: 1\nvolumes:\n  v:\n    table: |\n      # comment\n      0 8 zero # "
+		"more\n\n"
+		"      8 8 linear  /a   0  \n",
+		"v: 0 8 zero, 8 8 linear /a   0");
+	becomes("version: 1\nvolumes: {v: {linear: {length: 8, args: '/a 7'}}}",
+		"v: 0 8 linear /a 7");
+	becomes("version: 1\nx-disk: &d {device: /a, offset: 4}\nvolumes: {v: {striped: {length: "
+		"16, chunk: 8, "
+		"devices: [*d, *d]}}}",
+		"v: 0 16 striped 2 8 /a 4 /a 4");
 }
 
 static void sizes_and_times(void **state)
 {
 	static const char *const sizes[][2] = {
-		{ "8", "8" }, { "8s", "8" }, { "4096B", "8" }, { "4096b", "8" }, { "4k", "8" }, { "4K", "8" },
-		{ "4KiB", "8" }, { "1.5M", "3072" }, { "1MiB", "2048" }, { "2G", "4194304" }, { "1T", "2147483648" },
-		{ "0.5k", "1" }, { "64kB", "125" }, { "1MB", "1953.125" }, { "'1 GiB'", "2097152" },
+		{"8", "8"},	  {"8s", "8"},	       {"4096B", "8"},	       {"4096b", "8"},
+		{"4k", "8"},	  {"4K", "8"},	       {"4KiB", "8"},	       {"1.5M", "3072"},
+		{"1MiB", "2048"}, {"2G", "4194304"},   {"1T", "2147483648"},   {"0.5k", "1"},
+		{"64kB", "125"},  {"1MB", "1953.125"}, {"'1 GiB'", "2097152"},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-		struct ndm_str target = { 0 }, line = { 0 };
+		struct ndm_str target = {0}, line = {0};
 
 		if (strchr(sizes[i][1], '.'))
 			continue;
@@ -181,30 +190,40 @@ static void arguments_by_descriptor(void **state)
 {
 	(void)state;
 	line_becomes("linear: {length: 8, device: /a}", "0 8 linear /a 0");
-	line_becomes("linear: {offset: 3, device: 'nbd://host:1/x?y=z', length: 8}", "0 8 linear nbd://host:1/x?y=z 3");
+	line_becomes("linear: {offset: 3, device: 'nbd://host:1/x?y=z', length: 8}",
+		     "0 8 linear nbd://host:1/x?y=z 3");
 	line_becomes("linear: {length: 8, device: \"/with blank\\\\and backslash\"}",
 		     "0 8 linear /with\\ blank\\\\and\\ backslash 0");
 	line_becomes("error: {length: 8}", "0 8 error");
 	line_becomes("error: {length: 8, device: /a}", "0 8 error /a 0");
 	line_becomes("error: {length: 8, device: /a, offset: 5}", "0 8 error /a 5");
-	line_becomes("delay: {length: 8, device: /a, delay: 1, write: {device: /b, offset: 2, delay: 3}}",
+	line_becomes("delay: {length: 8, device: /a, delay: 1, write: {device: /b, offset: 2, "
+		     "delay: 3}}",
 		     "0 8 delay /a 0 1 /b 2 3");
 	line_becomes("delay: {length: 8, device: /a, delay: 1, write: {device: /b, delay: 3}, "
-		     "flush: {device: /c, delay: 5}}", "0 8 delay /a 0 1 /b 0 3 /c 0 5");
-	line_becomes("flakey: {length: 8, device: /a, up_interval: 1, down_interval: 2, features: [drop_writes]}",
+		     "flush: {device: /c, delay: 5}}",
+		     "0 8 delay /a 0 1 /b 0 3 /c 0 5");
+	line_becomes("flakey: {length: 8, device: /a, up_interval: 1, down_interval: 2, features: "
+		     "[drop_writes]}",
 		     "0 8 flakey /a 0 1 2 1 drop_writes");
-	line_becomes("flakey: {length: 8, device: /a, up_interval: 1, down_interval: 2, features: {error_reads: yes, "
-		     "error_writes: false}}", "0 8 flakey /a 0 1 2 1 error_reads");
-	line_becomes("flakey: {length: 8, device: /a, up_interval: 1, down_interval: 2, features: {corrupt_bio_byte: "
+	line_becomes("flakey: {length: 8, device: /a, up_interval: 1, down_interval: 2, features: "
+		     "{error_reads: yes, "
+		     "error_writes: false}}",
+		     "0 8 flakey /a 0 1 2 1 error_reads");
+	line_becomes("flakey: {length: 8, device: /a, up_interval: 1, down_interval: 2, features: "
+		     "{corrupt_bio_byte: "
 		     "{nth_byte: 32, direction: r, value: 1, flags: 0}}}",
 		     "0 8 flakey /a 0 1 2 5 corrupt_bio_byte 32 r 1 0");
 	line_becomes("crypt: {length: 8, cipher: aes-xts-plain64, key: 00ff, device: /a}",
 		     "0 8 crypt aes-xts-plain64 00ff 0 /a 0");
-	line_becomes("crypt: {length: 8, cipher: aes-xts-plain64, key: ':32:logon:x:y', device: /a, words: "
-		     "{sector_size: 4096, allow_discards: true, integrity: {bytes: 28, profile: aead}}}",
-		     "0 8 crypt aes-xts-plain64 :32:logon:x:y 0 /a 0 3 allow_discards integrity:28:aead "
-		     "sector_size:4096");
-	line_becomes("switch: {length: 16, region_size: 8, paths: [{device: /a}, {device: /b, offset: 9}]}",
+	line_becomes(
+		"crypt: {length: 8, cipher: aes-xts-plain64, key: ':32:logon:x:y', device: /a, "
+		"words: "
+		"{sector_size: 4096, allow_discards: true, integrity: {bytes: 28, profile: aead}}}",
+		"0 8 crypt aes-xts-plain64 :32:logon:x:y 0 /a 0 3 allow_discards integrity:28:aead "
+		"sector_size:4096");
+	line_becomes("switch: {length: 16, region_size: 8, paths: [{device: /a}, {device: /b, "
+		     "offset: 9}]}",
 		     "0 16 switch 2 8 0 /a 0 /b 9");
 }
 
@@ -227,7 +246,7 @@ static void references_and_order(void **state)
 
 static void a_long_chain_of_volumes(void **state)
 {
-	struct ndm_str yaml = { 0 };
+	struct ndm_str yaml = {0};
 	struct ndm_config *config;
 
 	(void)state;
@@ -249,10 +268,12 @@ static void keys_of_a_volume(void **state)
 	struct ndm_volume *v;
 
 	(void)state;
-	config = parse("version: 1\nvolumes:\n  a:\n    uuid: NDM-1\n    read_only: true\n    loop: 3\n"
-		       "    export: {name: other, description: 'Some words: many'}\n    zero: {length: 8}\n"
-		       "  b: {export: false, zero: {length: 8}}\n  c: {export: true, zero: {length: 8}}\n"
-		       "  d: {export: named, zero: {length: 8}}\n");
+	config = parse(
+		"version: 1\nvolumes:\n  a:\n    uuid: NDM-1\n    read_only: true\n    loop: 3\n"
+		"    export: {name: other, description: 'Some words: many'}\n    zero: {length: "
+		"8}\n"
+		"  b: {export: false, zero: {length: 8}}\n  c: {export: true, zero: {length: 8}}\n"
+		"  d: {export: named, zero: {length: 8}}\n");
 	v = config->volumes;
 	assert_string_equal(v[0].uuid, "NDM-1");
 	assert_true(v[0].read_only);
@@ -276,7 +297,8 @@ static void the_server_block(void **state)
 	struct ndm_config *config;
 
 	(void)state;
-	config = parse("version: 1\nserver:\n  listen: [unix:/run/x, 'tcp:[::1]:10809', 'tcp::0']\n  control: /c\n"
+	config = parse("version: 1\nserver:\n  listen: [unix:/run/x, 'tcp:[::1]:10809', "
+		       "'tcp::0']\n  control: /c\n"
 		       "  state: /s\n  metrics: /m\n  threads: 4\n  direct: on\n"
 		       "  tls: {mode: require, certificates: /pki, verify_peer: true}\n");
 	assert_int_equal(config->server.nlisten, 3);
@@ -300,24 +322,26 @@ static void the_server_block(void **state)
 static void a_file_too_large(void **state)
 {
 	struct ndm_config *config;
-	struct ndm_str why = { 0 };
+	struct ndm_str why = {0};
 	size_t bytes = (16u << 20) + 1;
 	char *text = malloc(bytes);
 
 	(void)state;
 	memset(text, ' ', bytes);
 	assert_int_equal(ndm_config_parse("FILE", text, bytes, &config, &why), -E2BIG);
-	assert_string_equal(why.text, "FILE:1:1: the file has 16777217 bytes, more than 16777216\n");
+	assert_string_equal(why.text,
+			    "FILE:1:1: the file has 16777217 bytes, more than 16777216\n");
 	ndm_str_free(&why);
 	free(text);
 }
 
 /* ---- plan and apply ---- */
 
-static void apply(struct box *b, const char *yaml, const char *plan_expected, const char *why_expected)
+static void apply(struct box *b, const char *yaml, const char *plan_expected,
+		  const char *why_expected)
 {
 	struct ndm_config *config = parse(yaml);
-	struct ndm_str plan = { 0 }, done = { 0 }, why = { 0 };
+	struct ndm_str plan = {0}, done = {0}, why = {0};
 	int err;
 
 	assert_int_equal(ndm_config_plan(box_context(b), config, &plan), 0);
@@ -334,7 +358,7 @@ static void apply(struct box *b, const char *yaml, const char *plan_expected, co
 
 static void nothing_left(struct box *b)
 {
-	struct ndm_str names = { 0 };
+	struct ndm_str names = {0};
 
 	for (struct ndm_device *d = ndm_device_first(box_context(b)); d; d = ndm_device_next(d)) {
 		struct ndm_device_info info;
@@ -346,7 +370,9 @@ static void nothing_left(struct box *b)
 	ndm_str_free(&names);
 }
 
-#define TWO "version: 1\nvolumes:\n  top: {linear: {length: 8, device: low}}\n  low: {linear: {length: 16, device: 'box:d'}}\n"
+#define TWO \
+	"version: 1\nvolumes:\n  top: {linear: {length: 8, device: low}}\n  low: {linear: " \
+	"{length: 16, device: 'box:d'}}\n"
 
 static void a_file_is_applied(struct box *b)
 {
@@ -355,8 +381,10 @@ static void a_file_is_applied(struct box *b)
 	assert_string_equal(box_table(b, "low"), "box:d 0");
 	assert_string_equal(box_table(b, "top"), "253:0 0");
 	apply(b, TWO, "keep low\nkeep top\n", "");
-	apply(b, "version: 1\nvolumes:\n  low: {linear: {length: 16, device: 'box:d', offset: 1}}\n"
-	      "  new: {zero: {length: 8}}\n", "remove top\nreload low\ncreate new\n", "");
+	apply(b,
+	      "version: 1\nvolumes:\n  low: {linear: {length: 16, device: 'box:d', offset: 1}}\n"
+	      "  new: {zero: {length: 8}}\n",
+	      "remove top\nreload low\ncreate new\n", "");
 	assert_string_equal(box_table(b, "low"), "box:d 1");
 	apply(b, "version: 1\n", "remove low\nremove new\n", "");
 	nothing_left(b);
@@ -370,7 +398,9 @@ static void what_others_change_is_changed_back(struct box *b)
 	box_reload(b, "low", "0 16 linear box:d 3");
 	apply(b, TWO, "reload low\nkeep top\n", "");
 	assert_string_equal(box_table(b, "low"), "box:d 0");
-	apply(b, "version: 1\nvolumes: {low: {read_only: true, linear: {length: 16, device: 'box:d'}}}",
+	apply(b,
+	      "version: 1\nvolumes: {low: {read_only: true, linear: {length: 16, device: "
+	      "'box:d'}}}",
 	      "remove top\nreload low\n", "");
 	apply(b, "version: 1\n", "remove low\n", "");
 }
@@ -393,12 +423,18 @@ static void a_device_is_adopted(struct box *b)
 	box_disk(b, "d", 64, 0);
 	assert_int_equal(ndm_device_create(box_context(b), "v", NULL, -1, &dev), 0);
 	box_reload(b, "v", "0 8 linear box:d 2");
-	apply(b, "version: 1\nvolumes: {v: {linear: {length: 8, device: 'box:d', offset: 2}}}", "keep v\n", "");
-	apply(b, "version: 1\nvolumes: {v: {uuid: U, linear: {length: 8, device: 'box:d', offset: 3}}}",
+	apply(b, "version: 1\nvolumes: {v: {linear: {length: 8, device: 'box:d', offset: 2}}}",
+	      "keep v\n", "");
+	apply(b,
+	      "version: 1\nvolumes: {v: {uuid: U, linear: {length: 8, device: 'box:d', offset: "
+	      "3}}}",
 	      "reload v\n", "");
-	assert_ptr_equal(ndm_device_by_uuid(box_context(b), "U"), ndm_device_by_name(box_context(b), "v"));
-	apply(b, "version: 1\nvolumes: {v: {uuid: W, linear: {length: 8, device: 'box:d', offset: 3}}}", "keep v\n",
-	      "FILE:2:11: volume v: its uuid is U, and a uuid cannot be changed\n");
+	assert_ptr_equal(ndm_device_by_uuid(box_context(b), "U"),
+			 ndm_device_by_name(box_context(b), "v"));
+	apply(b,
+	      "version: 1\nvolumes: {v: {uuid: W, linear: {length: 8, device: 'box:d', offset: "
+	      "3}}}",
+	      "keep v\n", "FILE:2:11: volume v: its uuid is U, and a uuid cannot be changed\n");
 	apply(b, "version: 1\n", "remove v\n", "");
 	nothing_left(b);
 }
@@ -408,11 +444,13 @@ static void a_volume_changes_as_a_whole(struct box *b)
 {
 	box_disk(b, "d", 64, 0);
 	apply(b, TWO, "create low\ncreate top\n", "");
-	apply(b, "version: 1\nvolumes:\n  low: {linear: {length: 16, device: 'box:d', offset: 60}}\n"
+	apply(b,
+	      "version: 1\nvolumes:\n  low: {linear: {length: 16, device: 'box:d', offset: 60}}\n"
 	      "  good: {zero: {length: 8}}\n  bad: {linear: {length: 8, device: 'box:none'}}\n"
 	      "  top: {linear: {length: 8, device: low}}\n",
 	      "reload low\ncreate good\ncreate bad\nkeep top\n",
-	      "FILE:3:3: volume low: line 1 (linear): box:d too small for target: start=60, len=16, dev_size=64\n"
+	      "FILE:3:3: volume low: line 1 (linear): box:d too small for target: start=60, "
+	      "len=16, dev_size=64\n"
 	      "FILE:5:3: volume bad: line 1 (linear): Device lookup failed: no such disk\n");
 	assert_string_equal(box_table(b, "low"), "box:d 0");
 	assert_string_equal(box_table(b, "good"), "");
@@ -427,7 +465,9 @@ static void what_is_open_stays(struct box *b)
 	struct ndm_opener *opener;
 
 	apply(b, "version: 1\nvolumes: {v: {zero: {length: 8}}}", "create v\n", "");
-	assert_int_equal(ndm_open(ndm_device_by_name(box_context(b), "v"), NDM_OPEN_READ, "a client", &opener), 0);
+	assert_int_equal(ndm_open(ndm_device_by_name(box_context(b), "v"), NDM_OPEN_READ,
+				  "a client", &opener),
+			 0);
 	apply(b, "version: 1\n", "remove v\n",
 	      "volume v cannot be removed: Device or resource busy, in use by client a client\n");
 	ndm_close(opener);
@@ -439,7 +479,7 @@ BOX_DEFINE(what_is_open_stays)
 static void check(struct box *b, const char *yaml, const char *why_expected)
 {
 	struct ndm_config *config = parse(yaml);
-	struct ndm_str why = { 0 };
+	struct ndm_str why = {0};
 	int err = ndm_config_check(box_context(b), config, &why);
 
 	assert_string_equal(why.len ? why.text : "", why_expected);
@@ -453,13 +493,19 @@ static void tables_are_tried_and_nothing_stays(struct box *b)
 	box_disk(b, "d", 64, 0);
 	box_up(b, "there", "0 16 zero");
 	check(b, TWO, "");
-	check(b, "version: 1\nvolumes:\n  a: {linear: {length: 8, device: 'dev:there', offset: 8}}\n"
-	      "  b: {linear: {length: 16, device: a}}\n  c: {linear: {length: 8, device: '253:0'}}\n"
-	      "  d: {linear: {length: 8, device: 'box:d', offset: 57}}\n  e: {linear: {length: 8, device: d}}\n"
+	check(b,
+	      "version: 1\nvolumes:\n  a: {linear: {length: 8, device: 'dev:there', offset: 8}}\n"
+	      "  b: {linear: {length: 16, device: a}}\n  c: {linear: {length: 8, device: "
+	      "'253:0'}}\n"
+	      "  d: {linear: {length: 8, device: 'box:d', offset: 57}}\n  e: {linear: {length: 8, "
+	      "device: d}}\n"
 	      "  f: {table: ['8 linear box:d', '8 zero']}\n  g: {loop: 7, zero: {length: 8}}\n",
-	      "FILE:4:3: volume b: line 1 (linear): 253:1 too small for target: start=0, len=16, dev_size=8\n"
-	      "FILE:6:3: volume d: line 1 (linear): box:d too small for target: start=57, len=8, dev_size=64\n"
-	      "FILE:8:3: volume f: line 1 (linear): Invalid argument count: 1 instead of 2 (<device> <offset>)\n"
+	      "FILE:4:3: volume b: line 1 (linear): 253:1 too small for target: start=0, len=16, "
+	      "dev_size=8\n"
+	      "FILE:6:3: volume d: line 1 (linear): box:d too small for target: start=57, len=8, "
+	      "dev_size=64\n"
+	      "FILE:8:3: volume f: line 1 (linear): Invalid argument count: 1 instead of 2 "
+	      "(<device> <offset>)\n"
 	      "FILE:9:3: volume g: there is no loop 7: there are 1, from 0 on\n");
 	assert_string_equal(box_log(b), "");
 	assert_null(ndm_device_by_name(box_context(b), "low"));
@@ -469,8 +515,9 @@ BOX_DEFINE(tables_are_tried_and_nothing_stays)
 
 static void the_schema_names_everything(void **state)
 {
-	static const char *const words[] = { "\"volumes\"", "\"linear\"", "\"striped\"", "\"up_interval\"", "\"tls\"" };
-	struct ndm_str json = { 0 };
+	static const char *const words[] = {"\"volumes\"", "\"linear\"", "\"striped\"",
+					    "\"up_interval\"", "\"tls\""};
+	struct ndm_str json = {0};
 	int depth = 0;
 
 	(void)state;
