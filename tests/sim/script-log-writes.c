@@ -19,11 +19,14 @@ static uint64_t get_le(const uint8_t *p, unsigned bytes)
 
 static void up(struct sim *s)
 {
-	/* a new table begins a new log: after a cut the old one is looked at first */
-	if (sim_cuts(s))
+	bool *logged = sim_private(s);
+
+	/* a new table begins a new log over the old one, which is what check() looks at */
+	if (*logged)
 		sim_up(s, "dev", 0, "0 %d linear sim:d 0", SECTORS);
 	else
 		sim_up(s, "dev", 0, "0 %d log-writes sim:d sim:log", SECTORS);
+	*logged = true;
 }
 
 static void work(struct sim *s)
@@ -69,6 +72,7 @@ SIM_SCRIPT(log_writes) = {
 	.summary = "a device and the log of its writes; the log makes sense after any cut",
 	.disks = { { "d", SECTORS }, { "log", LOG_SECTORS } },
 	.samples = 1,
+	.private_size = sizeof(bool),
 	.up = up,
 	.work = work,
 	.check = check,

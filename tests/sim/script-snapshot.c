@@ -18,16 +18,16 @@ static void up(struct sim *s)
 	sim_up(s, "large", 0, "0 %d snapshot sim:o sim:b P 8", SECTORS);
 }
 
-static void write_device(struct sim *s, void *name)
+static void write_device(struct sim *s, void *dev)
 {
-	sim_mix(sim_dev(s, name), &(struct sim_mix){ .tasks = 2, .ops = 4, .max_nr = 12 });
+	sim_mix(dev, &(struct sim_mix){ .tasks = 2, .ops = 4, .max_nr = 12 });
 }
 
 static void work(struct sim *s)
 {
-	sim_spawn(s, "origin", write_device, "origin");
-	sim_spawn(s, "small", write_device, "small");
-	sim_spawn(s, "large", write_device, "large");
+	sim_spawn(s, "origin", write_device, sim_dev(s, "origin"));
+	sim_spawn(s, "small", write_device, sim_dev(s, "small"));
+	sim_spawn(s, "large", write_device, sim_dev(s, "large"));
 	sim_join(s);
 }
 
