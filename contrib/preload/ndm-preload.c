@@ -628,3 +628,57 @@ int closedir(DIR *dir)
 	free(listing);
 	return 0;
 }
+
+/* The same at once, in the order that `compare` makes. */
+static int scan(const char *path, struct dirent ***list,
+		int (*wanted)(const struct dirent *), int (*compare)(const struct dirent **,
+								      const struct dirent **))
+{
+	DIR *dir = opendir(path);
+	struct dirent **found = NULL, **longer, *entry;
+	int n = 0;
+
+	if (!dir)
+		return -1;
+	while ((entry = readdir(dir))) {
+		if (wanted && !wanted(entry))
+			continue;
+		longer = realloc(found, (size_t)(n + 1) * sizeof(*found));
+		if (longer)
+			found = longer;
+		found[n] = longer ? malloc(sizeof(*entry)) : NULL;
+		if (!longer || !found[n])
+			break;
+		*found[n++] = *entry;
+	}
+	closedir(dir);
+	if (compare && n > 1)
+		qsort(found, (size_t)n, sizeof(*found),
+		      (int (*)(const void *, const void *))(void *)compare);
+	*list = found;
+	return n;
+}
+
+_Static_assert(sizeof(struct dirent) == sizeof(struct dirent64), "64-bit files only");
+
+int scandir(const char *path, struct dirent ***list, int (*wanted)(const struct dirent *),
+	    int (*compare)(const struct dirent **, const struct dirent **))
+{
+	struct spot spot;
+
+	spot_parse(path, &spot);
+	return spot.place == PLACE_DIR ? scan(path, list, wanted, compare) :
+		next(scandir)(path, list, wanted, compare);
+}
+
+int scandir64(const char *path, struct dirent64 ***list, int (*wanted)(const struct dirent64 *),
+	      int (*compare)(const struct dirent64 **, const struct dirent64 **))
+{
+	struct spot spot;
+
+	spot_parse(path, &spot);
+	return spot.place == PLACE_DIR ?
+		scan(path, (struct dirent ***)list, (int (*)(const struct dirent *))(void *)wanted,
+		     (int (*)(const struct dirent **, const struct dirent **))(void *)compare) :
+		next(scandir64)(path, list, wanted, compare);
+}
