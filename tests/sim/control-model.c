@@ -116,7 +116,7 @@ int model_load(struct model *m, int dev, const struct model_table *t, int bad)
 		return -EINVAL;
 	d->had_table = true;
 	d->inactive = *t;
-	let_go(m);			/* the table that was there before may have held something */
+	let_go(m);			/* the table there before may have held something */
 	return 0;
 }
 

@@ -269,7 +269,8 @@ static void disk_submit(struct ndm_store *store, struct ndm_bio *bio)
 	if (d->disconnected) {
 		r->error = -ENOTCONN;
 		r->untouched = true;
-	} else if (bio->op != NDM_FLUSH && (bio->sector >= d->nr || bio->nr > d->nr - bio->sector)) {
+	} else if (bio->op != NDM_FLUSH &&
+		   (bio->sector >= d->nr || bio->nr > d->nr - bio->sector)) {
 		r->error = -EIO;		/* the disk has become shorter */
 		r->untouched = true;
 	} else if (changes(bio) && d->limits.read_only) {

@@ -194,7 +194,8 @@ static struct choice mix_choose(struct sim *s, const struct sim_mix *m, unsigned
 		return (struct choice){ NDM_WRITE, 0 };
 	n -= m->write;
 	if (n < m->fua)
-		return (struct choice){ NDM_WRITE, NDM_FUA | (sim_one_in(s, 4) ? NDM_PREFLUSH : 0) };
+		return (struct choice){ NDM_WRITE,
+					NDM_FUA | (sim_one_in(s, 4) ? NDM_PREFLUSH : 0) };
 	n -= m->fua;
 	if (n < m->flush)
 		return (struct choice){ NDM_FLUSH, 0 };
@@ -215,17 +216,17 @@ static void mix_one(struct mixer *x)
 	if (nr > blocks)
 		nr = blocks;
 	first = sim_dice(s, blocks - nr + 1);
+	first = first * align + x->mix.first;
+	nr *= align;
 	if (c.op == NDM_FLUSH)
 		first = nr = 0;
-	error = sim_io(x->dev, c.op, c.flags, first * align + (c.op == NDM_FLUSH ? 0 : x->mix.first),
-		       nr * align);
+	error = sim_io(x->dev, c.op, c.flags, first, nr);
 	if (!error || s->script->flags & SIM_ERRORS_OK || s->alloc_fired || s->power_off)
 		return;
 	if (error == -EOPNOTSUPP && (c.op == NDM_DISCARD || c.op == NDM_ZEROES))
 		return;
 	sim_fail(s, "%s: op %d flags %x at %llu+%llu: %s", x->dev->name, c.op, c.flags,
-		 (unsigned long long)(first * align + x->mix.first),
-		 (unsigned long long)(nr * align), strerror(-error));
+		 (unsigned long long)first, (unsigned long long)nr, strerror(-error));
 }
 
 static void mix_task(struct sim *s, void *arg)

@@ -25,7 +25,7 @@ struct entry {
 	uint64_t id;
 	uint64_t issue, done;		/* NEVER = under way */
 	bool any;			/* no particular value */
-	bool soft;			/* rules nothing out: failed, or a discard that may do nothing */
+	bool soft;			/* rules nothing out: failed, or may do nothing */
 };
 
 struct cell {
@@ -285,7 +285,8 @@ bool oracle_read_end(struct oracle *o, struct oracle_ticket *t, const uint8_t *b
 	for (i = 0; i < t->nr; i++) {
 		struct cell *c = &o->cells[t->first + i];
 
-		if (ok && good && !cell_allows(o, c, t->floors[i], bytes + i * NDM_SECTOR_BYTES, why)) {
+		if (ok && good &&
+		    !cell_allows(o, c, t->floors[i], bytes + i * NDM_SECTOR_BYTES, why)) {
 			good = false;
 			*bad = t->first + i;
 		}

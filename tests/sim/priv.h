@@ -99,8 +99,9 @@ void disks_cut(struct sim *, uint64_t mask, struct sim_dice *);
 /* ---- dm-log-writes (logwrites.c) ---- */
 
 void log_open(struct sim_disk *, const char *path);
-void log_write(struct sim_disk *, const struct ndm_bio *, const uint8_t *bytes);	/* completed */
-void log_flush(struct sim_disk *, uint64_t submitted);				/* likewise */
+/* both when the request has completed */
+void log_write(struct sim_disk *, const struct ndm_bio *, const uint8_t *bytes);
+void log_flush(struct sim_disk *, uint64_t submitted);
 void log_close(struct sim_disk *);
 
 /* ---- moments and faults (fault.c) ---- */
@@ -131,7 +132,8 @@ uint64_t oracle_nr(const struct oracle *);
 void oracle_stamp(uint8_t *sector_bytes, uint64_t id);
 /* a write of `nr` sectors begins; ids count up from `id` (0 = zeroes) and *ticket ends it */
 struct oracle_ticket { uint64_t issue, first, nr; uint64_t *floors; bool any, soft; };
-void oracle_write_begin(struct oracle *, struct oracle_ticket *, uint64_t first, uint64_t nr, uint64_t id);
+void oracle_write_begin(struct oracle *, struct oracle_ticket *, uint64_t first, uint64_t nr,
+			uint64_t id);
 void oracle_discard_begin(struct oracle *, struct oracle_ticket *, uint64_t first, uint64_t nr);
 void oracle_write_end(struct oracle *, struct oracle_ticket *, bool ok, bool durable);
 void oracle_read_begin(struct oracle *, struct oracle_ticket *, uint64_t first, uint64_t nr);

@@ -83,7 +83,13 @@ static void command(struct sim *s)
 	ndm_device_put(dev);
 }
 
-struct request { struct ndm_io io; struct ndm_waitq q; bool done; uint8_t bytes[1024]; struct iovec iov; };
+struct request {
+	struct ndm_io io;
+	struct ndm_waitq q;
+	bool done;
+	uint8_t bytes[1024];
+	struct iovec iov;
+};
 
 static void heard(struct ndm_io *io)
 {

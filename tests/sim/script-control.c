@@ -259,7 +259,7 @@ static int choose_table(struct control *c, char *text, size_t size, struct model
 			 (unsigned)t->nr - half);
 		break;
 	case 3:
-		t->nr += DISK_NR;		/* too large: fits() is asked at the kernel's moment */
+		t->nr += DISK_NR;		/* too large; when that is found out is the claim */
 		snprintf(text, size, "0 %u linear sim:disk %u", (unsigned)t->nr, off);
 		t->need = off + t->nr;
 		t->below = DISK_NR;

@@ -145,7 +145,8 @@ static int steps_io(struct ndm_target *ti, struct ndm_bio *bio)
 }
 
 static const struct ndm_target_type steps_type = {
-	.name = "self-steps", .private_size = sizeof(struct steps), .ctr = steps_ctr, .io = steps_io,
+	.name = "self-steps", .private_size = sizeof(struct steps),
+	.ctr = steps_ctr, .io = steps_io,
 };
 static const struct ndm_target_type *const steps_types[] = { &steps_type, NULL };
 

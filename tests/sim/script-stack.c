@@ -25,7 +25,8 @@ static void format(struct sim *s)
 			break;
 		case 1:
 			snprintf(p->low[i], sizeof p->low[i],
-				 "0 16 linear sim:%s 8\n16 %u linear sim:%s 0", one, LOW_NR - 16, two);
+				 "0 16 linear sim:%s 8\n16 %u linear sim:%s 0", one, LOW_NR - 16,
+				 two);
 			break;
 		default:
 			snprintf(p->low[i], sizeof p->low[i], "0 %u linear sim:%s 8", LOW_NR, one);
@@ -80,8 +81,8 @@ static void work(struct sim *s)
 SIM_SCRIPT(stack) = {
 	.name = "stack",
 	.summary = "I/O through a stack whose parts are suspended and reloaded meanwhile",
-	.disks = { { "a", 64 }, { "b", 64, .block_bytes = 4096 }, { "c", 64, .flags = SIM_DISK_NO_FUA },
-		   { "d", 64, .flags = SIM_DISK_NO_ZEROES } },
+	.disks = { { "a", 64 }, { "b", 64, .block_bytes = 4096 },
+		   { "c", 64, .flags = SIM_DISK_NO_FUA }, { "d", 64, .flags = SIM_DISK_NO_ZEROES } },
 	.seeds = 8,
 	.one_in = 3,
 	.samples = 1,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * switch over paths that lead to the same disk, its regions moved about by messages during
- * I/O; switch over two disks; and unstriped, the stripes of a striped device each by itself.  Both hand flushes down,
- * which the kernel's do not: what was flushed has to survive.
+ * I/O; switch over two disks; and unstriped, the stripes of a striped device each by itself.
+ * Both hand flushes down, which the kernel's do not: what was flushed has to survive.
  */
 #include "sim.h"
 
@@ -22,8 +22,8 @@ static void mover(struct sim *s, void *arg)
 		sim_sleep(s, 1 + sim_random(s) % 20000);
 		for (j = 0; j < 4; j++)		/* before the call: arguments have no order */
 			r[j] = sim_random(s);
-		sim_message(arg, "set_region_mappings %x:%x :%x R2,%x", r[0] % 4, r[1] % 3, r[2] % 3,
-			    r[3] % 6);
+		sim_message(arg, "set_region_mappings %x:%x :%x R2,%x", r[0] % 4, r[1] % 3,
+			    r[2] % 3, r[3] % 6);
 	}
 }
 

@@ -43,7 +43,7 @@ enum sim_disk_flags {
 
 enum sim_script_flags {
 	SIM_NO_CUTS = 1,		/* plain runs only */
-	SIM_ERRORS_OK = 2,		/* I/O of sim_mix() may fail; otherwise an error fails the trial */
+	SIM_ERRORS_OK = 2,		/* I/O of sim_mix() may fail; else that fails the trial */
 	SIM_NO_AFTER = 4,		/* no I/O after the recovery from a cut */
 	SIM_BROKEN = 8,			/* planted bug: the run succeeds when a trial fails */
 	SIM_HIDDEN = 16,		/* not in --all: only by name */
@@ -65,7 +65,8 @@ struct sim_script {
 	void (*work)(struct sim *);	/* I/O; the power may fail at any moment of it */
 	void (*after)(struct sim *);	/* I/O after a recovery; NULL: a little on every device */
 	void (*check)(struct sim *);	/* invariants, all is idle; optional */
-	const struct ndm_target_type *const *types;	/* targets of the script's own; ends with NULL */
+	/* targets of the script's own; ends with NULL */
+	const struct ndm_target_type *const *types;
 };
 
 #define SIM_SCRIPT(ident) \
@@ -120,7 +121,8 @@ const char *sim_why(struct sim *);		/* and its reason in words */
 int sim_load(struct sim_dev *, const char *table, ...) ndm_printf_like(2, 3);
 int sim_suspend(struct sim_dev *, unsigned flags);
 int sim_resume(struct sim_dev *);
-int sim_reload(struct sim_dev *, const char *table, ...) ndm_printf_like(2, 3); /* suspend, load, resume */
+/* suspend, load, resume */
+int sim_reload(struct sim_dev *, const char *table, ...) ndm_printf_like(2, 3);
 /* the reply, or "" - valid until the next call; the trial fails when the message does */
 const char *sim_message(struct sim_dev *, const char *fmt, ...) ndm_printf_like(2, 3);
 int sim_try_message(struct sim_dev *, const char *fmt, ...) ndm_printf_like(2, 3);
@@ -173,7 +175,8 @@ void sim_oracle_discards(struct sim_dev *, enum sim_discards);
 /* what a read would give now, and what a cut that loses everything would leave */
 void sim_disk_read(struct sim *, const char *disk, uint64_t sector, uint64_t nr, void *);
 void sim_disk_read_durable(struct sim *, const char *disk, uint64_t sector, uint64_t nr, void *);
-void sim_disk_write(struct sim *, const char *disk, uint64_t sector, uint64_t nr, const void *); /* durable */
+/* durable at once */
+void sim_disk_write(struct sim *, const char *disk, uint64_t sector, uint64_t nr, const void *);
 uint64_t sim_disk_nr(struct sim *, const char *disk);
 void sim_disk_resize(struct sim *, const char *disk, uint64_t nr);
 /* all requests fail with -ENOTCONN until it is connected again */
@@ -187,7 +190,7 @@ struct sim_fault {
 	bool always;			/* the nth and all after it; default: once */
 	int error;			/* -errno; 0: only the delay */
 	uint64_t delay_ns;		/* before it completes or fails: latency, hang */
-	bool untouched;			/* a failed write changes nothing; default: by dice, per sector */
+	bool untouched;			/* a failed write changes nothing; default: by dice */
 };
 void sim_fault(struct sim *, const struct sim_fault *);
 void sim_fault_clear(struct sim *);

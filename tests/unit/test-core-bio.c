@@ -104,7 +104,8 @@ static void pieces(void **state)
 	assert_int_equal(done, 40);
 	assert_int_equal(ndm_data_iov(&s->data, 0, v, 6, &done), 0);
 	assert_int_equal(done, 0);
-	assert_int_equal(ndm_data_iov(&s->data, 64, v, 6, NULL), 5);	/* the empty one is no piece */
+	/* the empty one is no piece */
+	assert_int_equal(ndm_data_iov(&s->data, 64, v, 6, NULL), 5);
 	free(s);
 }
 

@@ -64,9 +64,20 @@ static enum ndm_endio probe_end_io(struct ndm_target *ti, struct ndm_bio *bio)
 	return NDM_ENDIO_REQUEUE;
 }
 
-static void probe_presuspend(struct ndm_target *ti) { ((struct probe *)ti->private_data)->presuspends++; }
-static void probe_postsuspend(struct ndm_target *ti) { ((struct probe *)ti->private_data)->postsuspends++; }
-static void probe_resume(struct ndm_target *ti) { ((struct probe *)ti->private_data)->resumes++; }
+static void probe_presuspend(struct ndm_target *ti)
+{
+	((struct probe *)ti->private_data)->presuspends++;
+}
+
+static void probe_postsuspend(struct ndm_target *ti)
+{
+	((struct probe *)ti->private_data)->postsuspends++;
+}
+
+static void probe_resume(struct ndm_target *ti)
+{
+	((struct probe *)ti->private_data)->resumes++;
+}
 
 static int probe_preresume(struct ndm_target *ti)
 {
@@ -537,6 +548,11 @@ struct odd {
 
 struct odd_io { struct ndm_io io; struct ndm_waitq q; bool done; struct iovec iov; };
 
+static void odd_open(struct odd *o, const char *name, unsigned mode)
+{
+	assert_int_equal(ndm_open(device(o->b, name), mode, "odd", &o->opener), 0);
+}
+
 static void odd_heard(struct ndm_io *io)
 {
 	struct odd_io *r = (struct odd_io *)io;
@@ -603,7 +619,7 @@ static void odd_alignment(struct box *b, unsigned block_bytes)
 	o->b = b;
 	o->running = ODD_TASKS;
 	memcpy(o->model, d->bytes, ODD_BYTES);
-	assert_int_equal(ndm_open(device(b, "p"), NDM_OPEN_READ | NDM_OPEN_WRITE, "odd", &o->opener), 0);
+	odd_open(o, "p", NDM_OPEN_READ | NDM_OPEN_WRITE);
 	for (i = 0; i < ODD_TASKS; i++) {
 		args[i][0] = o;
 		args[i][1] = (void *)(uintptr_t)i;
@@ -629,7 +645,7 @@ static void odd_requests_in_detail(struct box *b)
 	box_disk(b, "a", 32, 0)->limits.logical_block_bytes = 1024;
 	box_up(b, "s", "0 32 linear box:a 0");
 	o->b = b;
-	assert_int_equal(ndm_open(device(b, "s"), NDM_OPEN_READ | NDM_OPEN_WRITE, "odd", &o->opener), 0);
+	odd_open(o, "s", NDM_OPEN_READ | NDM_OPEN_WRITE);
 	assert_int_equal(odd_request(o, NDM_READ, 100, 1000, buf), 0);
 	log_is(b, "a read 0+4");
 	assert_int_equal(odd_request(o, NDM_WRITE, 1000, 24, buf), 0);
@@ -649,7 +665,7 @@ static void odd_requests_in_detail(struct box *b)
 	assert_int_equal(odd_request(o, NDM_READ, 16383, 1, buf), 0);
 	assert_int_equal(odd_request(o, NDM_READ, 16384, 0, buf), 0);	/* nothing, at the end */
 	ndm_close(o->opener);
-	assert_int_equal(ndm_open(device(b, "s"), NDM_OPEN_READ, "reader", &o->opener), 0);
+	odd_open(o, "s", NDM_OPEN_READ);
 	assert_int_equal(odd_request(o, NDM_WRITE, 0, 512, buf), -EPERM);
 	ndm_close(o->opener);
 	free(o);

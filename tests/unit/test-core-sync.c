@@ -187,7 +187,7 @@ static void timeouts(struct box *b)
 	ndm_wake_one(&s.q);
 	ndm_yield(s.loop);
 	story_is(&s, "b+");
-	ndm_sleep(s.loop, 2000);		/* b's deadline passes: it must not be woken again */
+	ndm_sleep(s.loop, 2000);		/* b's deadline passes: it is not woken again */
 	story_is(&s, "c-");
 	ndm_sleep(s.loop, 2000);
 	story_is(&s, "d-");

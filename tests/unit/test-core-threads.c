@@ -102,7 +102,7 @@ static void look_at(struct ndm_device *dev)
 	bool read_only;
 	unsigned n;
 
-	assert_int_equal(ndm_device_status(dev, NDM_STATUS_TABLE, 0, false, &list, &n, &read_only), 0);
+	assert_false(ndm_device_status(dev, NDM_STATUS_TABLE, 0, false, &list, &n, &read_only));
 	assert_int_equal(n, 1);
 	ndm_target_status_free(list, n);
 	assert_int_equal(ndm_device_deps(dev, false, &deps, &n), 0);
@@ -176,7 +176,7 @@ static void a_stack_on_two_loops(void **state)
 	rig.ctx = ndm_context_new(rig.loops, 2);
 	ndm_spawn(rig.loops[0], "director", director_task, &director);
 	for (i = 0; i < 2; i++)
-		assert_int_equal(pthread_create(&runners[i].thread, NULL, runner_main, &runners[i]), 0);
+		assert_false(pthread_create(&runners[i].thread, NULL, runner_main, &runners[i]));
 	for (i = 0; i < 2; i++)
 		pthread_join(runners[i].thread, NULL);
 	/* what the last messages started ends here */
