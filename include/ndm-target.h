@@ -166,6 +166,30 @@ struct ndm_limits {
 	bool volatile_cache;			/* FLUSH has a meaning */
 };
 
+/*
+ * A store whose other side may go away and come back (nbd).  While it is down every bio ends
+ * with -ENOTCONN at once; it is tried again and again by itself.
+ */
+struct ndm_link_watch {
+	/* on the store's loop, after each change; may submit, but not close the store */
+	void (*fn)(struct ndm_link_watch *, struct ndm_store *, bool up);
+	struct ndm_link_watch *next;
+};
+
+struct ndm_link_ops {
+	void (*watch)(struct ndm_store *, struct ndm_link_watch *);
+	void (*unwatch)(struct ndm_store *, struct ndm_link_watch *);
+	bool (*up)(const struct ndm_store *);
+	/* what it said when it last went down or could not be made; "" when it never did */
+	const char *(*why)(const struct ndm_store *);
+	/* gives the connections up, as if the other side had: what is in flight ends */
+	void (*reset)(struct ndm_store *, const char *why);
+	/* whether there are writes that no flush has covered */
+	bool (*dirty)(const struct ndm_store *);
+	/* who asks has seen to what was lost: the next FLUSH need not say -EIO for it */
+	void (*settled)(struct ndm_store *);
+};
+
 struct ndm_store_ops {
 	const char *scheme;			/* "file", "nbd", "mem", "dev", "sim" */
 	/*
@@ -177,6 +201,7 @@ struct ndm_store_ops {
 		    struct ndm_str *why) ndm_waits;
 	void (*submit)(struct ndm_store *, struct ndm_bio *);
 	void (*close)(struct ndm_store *) ndm_waits;
+	const struct ndm_link_ops *link;	/* NULL: cannot be lost */
 };
 
 struct ndm_store {

@@ -25,17 +25,7 @@
 
 static void conn_failed(struct nbd_conn *c);
 
-/* ---- what is told to others ---- */
-
-static void links_tell(struct nbd_store *st, bool up)
-{
-	struct os_link_watch *w, *next;
-
-	for (w = st->watches; w; w = next) {
-		next = w->next;
-		w->fn(w, &st->base, up);
-	}
-}
+/* ---- reasons ---- */
 
 static void conn_why(struct nbd_conn *c, int err, const char *why)
 {
@@ -308,6 +298,23 @@ static bool promise_kept(const struct nbd_promise *was, const struct nbd_promise
 	return !missing;
 }
 
+/* A server seen for the first time, after the size of its export was told in advance. */
+static bool promise_suits(const struct nbd_store *st, const struct nbd_promise *p, char *why,
+			  size_t len)
+{
+	if (p->size < st->told_bytes)
+		snprintf(why, len, "the export has %lld bytes, and at least %lld are needed",
+			 (long long)p->size, (long long)st->told_bytes);
+	else if (p->read_only && st->mode & NDM_OPEN_WRITE)
+		snprintf(why, len, "the export may not be written");
+	else if (p->block_min > NDM_SECTOR_BYTES)
+		snprintf(why, len, "the export wants blocks of %u bytes, which was not known when "
+			 "the table was loaded: load it again", p->block_min);
+	else
+		return true;
+	return false;
+}
+
 static void conn_ready(struct nbd_conn *c)
 {
 	struct nbd_store *st = c->store;
@@ -317,24 +324,29 @@ static void conn_ready(struct nbd_conn *c)
 	promise_read(c->h, &now);
 	if (now.size < 0)
 		conn_why_nbd(c);
-	else if (st->open && !promise_kept(&st->promise, &now, why, sizeof why))
+	else if (st->unseen ? !promise_suits(st, &now, why, sizeof why)
+		 : st->open && !promise_kept(&st->promise, &now, why, sizeof why))
 		conn_why(c, -ESTALE, why);
 	else
 		goto good;
 	conn_failed(c);
 	return;
 good:
-	if (!st->open)
+	if (!st->open || st->unseen)
 		st->promise = now;
 	ndm_timer_cancel(&c->timer);
 	c->state = NBD_READY;
+	if (st->unseen) {
+		st->unseen = false;
+		nbd_conns_more(st);
+	}
 	if (c->failures)
 		ndm_log(st->base.loop->world, NDM_LOG_INFO, "%s: connected again", st->uri);
 	c->failures = 0;
 	c->why[0] = c->logged[0] = '\0';
 	ndm_wake_all(&st->changed);
 	if (++st->nready == 1 && st->open)
-		links_tell(st, true);
+		nbd_links_tell(st, true);
 }
 
 /* ---- losing one ---- */
@@ -388,6 +400,7 @@ static void conn_failed(struct nbd_conn *c)
 
 	conn_close(c);
 	c->state = NBD_REST;
+	memcpy(st->last, c->why, sizeof st->last);
 	c->finished = c->in_flight = (struct nbd_reqs){ 0 };
 	c->nin_flight = 0;
 	if (was_ready)
@@ -401,7 +414,7 @@ static void conn_failed(struct nbd_conn *c)
 	ndm_wake_all(&st->changed);
 	finish_all(finished, in_flight);
 	if (was_ready && st->nready == 0 && st->open)
-		links_tell(st, false);
+		nbd_links_tell(st, false);
 }
 
 void nbd_conn_settle(struct nbd_conn *c)
@@ -428,6 +441,19 @@ void nbd_conn_settle(struct nbd_conn *c)
 	} else if (!conn_watch(c)) {
 		conn_why(c, -EMFILE, "its socket cannot be watched");
 		conn_failed(c);
+	}
+}
+
+/* Also from within the end of one of its requests: settling looks again at each connection. */
+void nbd_store_reset(struct nbd_store *st, const char *why)
+{
+	unsigned i;
+
+	for (i = 0; i < st->nconns; i++) {
+		if (st->conns[i].state != NBD_READY)
+			continue;
+		conn_why(&st->conns[i], -ETIMEDOUT, why);
+		conn_failed(&st->conns[i]);
 	}
 }
 

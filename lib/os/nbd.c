@@ -12,6 +12,9 @@
  *   ndm-timeout          milliseconds without an answer after which a connection is given up
  *                        (none)
  *   ndm-connect-timeout  milliseconds for connecting, TLS and handshake together (10000)
+ *   ndm-size             bytes that the export has at least: then the store is there even when
+ *                        the server is not, and is down until it comes.  It can do no more
+ *                        than read and write until then.
  *
  * A bio becomes one command, or several when it is longer than the server takes.  Commands go
  * to the connection with the least to do.
@@ -25,6 +28,7 @@
 
 #include "nbd.h"
 
+#define UNSEEN_NS ((uint64_t)1000000000u)	/* how long an open waits that need not */
 #define SPACE_BYTES ((uint64_t)1 << 31)		/* TRIM, ZERO: 32 bits on the wire, and aligned */
 
 /* ---- the end of a command ---- */
@@ -330,8 +334,15 @@ static int option(struct nbd_store *st, const char *text, struct ndm_str *why)
 		st->connect_ns = (uint64_t)n * 1000000u;
 		return 0;
 	}
-	ndm_printf(why, "'%s' is no option of an NBD connection (there are ndm-connections=N, and "
-		   "ndm-timeout=MS and ndm-connect-timeout=MS in milliseconds)", text);
+	if (!strncmp(text, "ndm-size=", 9) &&
+	    !option_number(text + 9, INT64_MAX / NDM_SECTOR_BYTES * NDM_SECTOR_BYTES, &n) &&
+	    n % NDM_SECTOR_BYTES == 0) {
+		st->told_bytes = (int64_t)n;
+		return 0;
+	}
+	ndm_printf(why, "'%s' is no option of an NBD connection (there are ndm-connections=N, "
+		   "ndm-timeout=MS and ndm-connect-timeout=MS in milliseconds, and ndm-size=BYTES "
+		   "in whole sectors)", text);
 	return -EINVAL;
 }
 
@@ -383,7 +394,7 @@ static uint32_t power_of_2_down(uint64_t n)
 	return p;
 }
 
-static void limits_set(struct nbd_store *st, unsigned mode)
+void nbd_limits_set(struct nbd_store *st)
 {
 	const struct nbd_promise *p = &st->promise;
 	struct ndm_limits *l = &st->base.limits;
@@ -407,27 +418,32 @@ static void limits_set(struct nbd_store *st, unsigned mode)
 	}
 	if (p->zero)
 		l->max_zeroes_sectors = SPACE_BYTES / NDM_SECTOR_BYTES;
-	l->read_only = p->read_only || !(mode & NDM_OPEN_WRITE);
+	l->read_only = p->read_only || !(st->mode & NDM_OPEN_WRITE);
 	l->fua = p->fua;
 	l->fast_zeroes = p->fast_zero;
 	l->extents = p->extents;
 	l->rotational = p->rotational;
 	l->volatile_cache = p->flush;
 	st->base.nr = (uint64_t)p->size / block * (block / NDM_SECTOR_BYTES);
+	if (st->told_bytes)
+		st->base.nr = (uint64_t)st->told_bytes / NDM_SECTOR_BYTES;
 }
 
 static int open_wait(struct nbd_store *st, struct ndm_str *why)
 {
 	struct ndm_loop *loop = st->base.loop;
 	/* the connection's own timer speaks first; this one is for a name that nobody answers */
-	uint64_t until = ndm_now(loop) + st->connect_ns + 100000000u;
+	uint64_t most = st->connect_ns + 100000000u, until;
 	struct nbd_conn *c = &st->conns[0];
 	int err = 0;
 
+	if (st->unseen && most > UNSEEN_NS)
+		most = UNSEEN_NS;
+	until = ndm_now(loop) + most;
 	nbd_conn_start(c);
 	while (!err && c->state != NBD_READY && c->state != NBD_REST)
 		err = ndm_wait_until(&st->changed, until);
-	if (c->state == NBD_READY)
+	if (c->state == NBD_READY || st->unseen)
 		return 0;
 	if (err)
 		ndm_printf(why, "no answer within %llu ms",
@@ -435,6 +451,33 @@ static int open_wait(struct nbd_store *st, struct ndm_str *why)
 	else
 		ndm_printf(why, "%s", c->why);
 	return err ? err : c->err;
+}
+
+/* The store is called as it would be without the size, and found again by that name. */
+static char *name_without_size(const char *spec)
+{
+	char *name = ndm_strdup(spec), *at = name ? strstr(name, "ndm-size=") : NULL, *end;
+
+	if (!at)
+		return name;
+	end = strchr(at, '&');
+	if (end)
+		memmove(at, end + 1, strlen(end + 1) + 1);
+	else
+		at[-1] = '\0';
+	return name;
+}
+
+/* The first connection is there, and with it the server's word. */
+void nbd_conns_more(struct nbd_store *st)
+{
+	unsigned i;
+
+	nbd_limits_set(st);
+	if (!st->promise.multi_conn)
+		st->nconns = 1;
+	for (i = 1; i < st->nconns; i++)
+		nbd_conn_start(&st->conns[i]);
 }
 
 static int nbd_open(struct ndm_loop *loop, const char *spec, unsigned mode,
@@ -447,6 +490,7 @@ static int nbd_open(struct ndm_loop *loop, const char *spec, unsigned mode,
 	if (!st)
 		return -ENOMEM;
 	st->base.loop = loop;
+	st->mode = mode;
 	ndm_waitq_init(&st->changed, loop);
 	for (i = 0; i < NBD_CONNECTIONS_MAX; i++)
 		nbd_conn_init(st, &st->conns[i]);
@@ -454,9 +498,11 @@ static int nbd_open(struct ndm_loop *loop, const char *spec, unsigned mode,
 	if (!err) {
 		st->base.identity[0] = text_hash(st->uri, 0xcbf29ce484222325u);
 		st->base.identity[1] = text_hash(st->uri, 0x6c62272e07bb0142u);
+		st->open = st->unseen = st->told_bytes;
+		st->promise.size = st->told_bytes;
 		err = open_wait(st, why);
 	}
-	if (!err && st->promise.read_only && mode & NDM_OPEN_WRITE) {
+	if (!err && !st->told_bytes && st->promise.read_only && mode & NDM_OPEN_WRITE) {
 		ndm_printf(why, "the export may not be written");
 		err = -EROFS;
 	}
@@ -464,12 +510,13 @@ static int nbd_open(struct ndm_loop *loop, const char *spec, unsigned mode,
 		nbd_store_drop(st);
 		return err;
 	}
-	limits_set(st, mode);
-	if (!st->promise.multi_conn)
-		st->nconns = 1;
 	st->open = true;
-	for (i = 1; i < st->nconns; i++)
-		nbd_conn_start(&st->conns[i]);
+	if (st->unseen)
+		nbd_limits_set(st);
+	else if (!st->told_bytes)
+		nbd_conns_more(st);
+	if (st->told_bytes)
+		st->base.name = name_without_size(spec);
 	*store = &st->base;
 	return 0;
 }
@@ -484,34 +531,5 @@ const struct ndm_store_ops nbd_store_ops = {
 	.open = nbd_open,
 	.submit = nbd_submit,
 	.close = nbd_close_store,
+	.link = &nbd_link_ops,
 };
-
-/* ---- up and down ---- */
-
-bool os_store_up(const struct ndm_store *s)
-{
-	return s->ops != &nbd_store_ops || ((const struct nbd_store *)s)->nready;
-}
-
-void os_store_watch(struct ndm_store *s, struct os_link_watch *w)
-{
-	struct nbd_store *st = (struct nbd_store *)s;
-
-	if (s->ops != &nbd_store_ops)
-		return;
-	w->next = st->watches;
-	st->watches = w;
-}
-
-void os_store_unwatch(struct ndm_store *s, struct os_link_watch *w)
-{
-	struct nbd_store *st = (struct nbd_store *)s;
-	struct os_link_watch **p;
-
-	if (s->ops != &nbd_store_ops)
-		return;
-	for (p = &st->watches; *p && *p != w; p = &(*p)->next)
-		;
-	if (*p)
-		*p = w->next;
-}

@@ -63,13 +63,17 @@ struct nbd_store {
 	struct ndm_store base;
 	char *uri;				/* without our own options */
 	uint64_t connect_ns, timeout_ns;	/* 0: requests may take for ever */
-	bool open;				/* the first connection has succeeded */
+	unsigned mode;
+	bool open;				/* the first connection has succeeded, or need not */
+	int64_t told_bytes;			/* ndm-size; 0 = the server says it */
+	bool unseen;				/* the server has never been there: ndm-size */
 	bool closing;
 	struct nbd_promise promise;
 	uint64_t writes, flushed;		/* counted at their ends; equal: nothing to lose */
 	bool lost;				/* a server went away with unflushed writes */
 	struct ndm_waitq changed;		/* the task that opens */
-	struct os_link_watch *watches;
+	struct ndm_link_watch *watches;
+	char last[NBD_WHY_BYTES];		/* why it last went down, or did not come up */
 	struct nbd_req *free_reqs;
 	unsigned nconns, nready;
 	struct nbd_conn conns[NBD_CONNECTIONS_MAX];
@@ -82,12 +86,20 @@ void nbd_conn_start(struct nbd_conn *);
 /* after every call into libnbd: ends what is finished, follows the connection's state */
 void nbd_conn_settle(struct nbd_conn *);
 void nbd_conn_expect(struct nbd_conn *);	/* a request was added: mind the time-out */
+void nbd_store_reset(struct nbd_store *, const char *why);
 /* closes connections; frees the store now, or when the last worker has come back */
 void nbd_store_drop(struct nbd_store *);
+
+/* ---- nbd-watch.c ---- */
+
+extern const struct ndm_link_ops nbd_link_ops;
+void nbd_links_tell(struct nbd_store *, bool up);
 
 /* ---- nbd.c ---- */
 
 void nbd_req_finish(struct nbd_req *, int error);
+void nbd_limits_set(struct nbd_store *);	/* from the promise */
+void nbd_conns_more(struct nbd_store *);	/* the first connection is ready */
 
 static inline void nbd_reqs_add(struct nbd_reqs *q, struct nbd_req *r)
 {

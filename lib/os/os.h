@@ -161,18 +161,9 @@ extern const struct ndm_store_ops file_store_ops, mem_store_ops, nbd_store_ops;
 /* "SIZE" with k, M, G, T (powers of 1024) or s (sectors); bytes by default */
 int os_parse_size(const char *text, size_t len, uint64_t *bytes);
 
-/*
- * A store that can lose its other side and find it again (nbd).  While it is down every bio
- * ends with -ENOTCONN at once.  fn is called on the store's loop after each change; it may
- * submit, but not close the store.
- */
-struct os_link_watch {
-	void (*fn)(struct os_link_watch *, struct ndm_store *, bool up);
-	struct os_link_watch *next;
-};
-
-bool os_store_up(const struct ndm_store *);	/* files and memory always are */
-void os_store_watch(struct ndm_store *, struct os_link_watch *);
-void os_store_unwatch(struct ndm_store *, struct os_link_watch *);
+/* struct ndm_link_ops of whatever store it is; files and memory are always up */
+bool os_store_up(const struct ndm_store *);
+void os_store_watch(struct ndm_store *, struct ndm_link_watch *);
+void os_store_unwatch(struct ndm_store *, struct ndm_link_watch *);
 
 #endif

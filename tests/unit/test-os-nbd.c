@@ -387,9 +387,9 @@ static void test_tls(void **state)
 
 /* ---- going away and coming back ---- */
 
-struct ups { struct os_link_watch watch; struct ndm_waitq q; unsigned up, down; };
+struct ups { struct ndm_link_watch watch; struct ndm_waitq q; unsigned up, down; };
 
-static void up_or_down(struct os_link_watch *w, struct ndm_store *s, bool up)
+static void up_or_down(struct ndm_link_watch *w, struct ndm_store *s, bool up)
 {
 	struct ups *u = (struct ups *)w;
 
