@@ -38,6 +38,7 @@ at_end() {
 	local status=$? i pid
 	trap - EXIT
 	set +e
+	[ ! -e "$T/too-long" ] || say "FAILED: still running after ${TEST_LIMIT_S:-600} seconds"
 	for ((i = ${#cleanups[@]} - 1; i >= 0; i--)); do eval "${cleanups[i]}"; done
 	for pid in "${started[@]}"; do kill -KILL "$pid" 2>/dev/null; done
 	for pid in "${started[@]}"; do wait "$pid" 2>/dev/null; done
@@ -180,9 +181,9 @@ real_ext4() {
 	trap - EXIT
 	main=$$
 	exec >/dev/null 2>&1 </dev/null
-	end=$((SECONDS + ${TEST_LIMIT_S:-300}))
+	end=$((SECONDS + ${TEST_LIMIT_S:-600}))
 	while kill -0 "$main" 2>/dev/null; do
-		[ $SECONDS -lt $end ] || { kill -TERM "$main"; exit 0; }
+		[ $SECONDS -lt $end ] || { : > "$T/too-long"; kill -TERM "$main"; exit 0; }
 		sleep 0.5
 	done
 ) &
