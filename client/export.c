@@ -360,7 +360,8 @@ int export_main(struct client *client, int argc, char **argv)
 			   !strcmp(argv[i], "--libvirt-xml")) {
 			form = argv[i];
 		} else if (argv[i][0] == '-' || name) {
-			say("Usage: ndm export [-j] | ndm export NAME [--uri|--qemu|--libvirt-xml]");
+			say("Usage: ndm export [-j] | ndm export NAME "
+			    "[--uri|--qemu|--libvirt-xml]");
 			return 1;
 		} else {
 			name = argv[i];

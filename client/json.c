@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * json.c - a writer of JSON: two blanks an indent, one member a line, or all in one.  Bytes that are not
- * UTF-8 (a name may hold any) are written as U+FFFD, so that the document stays valid.
+ * json.c - a writer of JSON: two blanks an indent, one member a line, or all in one.  Bytes that
+ * are not UTF-8 (a name may hold any) are written as U+FFFD, so that the document stays valid.
  */
 #include "client.h"
 

@@ -83,8 +83,8 @@ int unmangle_string(const char *text, const char *what, char *out, size_t out_by
 
 	for (i = 0; text[i] && n + 1 < out_bytes; i++) {
 		if (mode != MANGLE_NONE && text[i] != '\\' && !is_plain((unsigned char)text[i])) {
-			say("The %s \"%s\" should be mangled but it contains blacklisted characters.",
-			    what, text);
+			say("The %s \"%s\" should be mangled but "
+			    "it contains blacklisted characters.", what, text);
 			return -1;
 		}
 		if (text[i] == '\\' && text[i + 1] == 'x' && hex_digit(text[i + 2]) >= 0 &&

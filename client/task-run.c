@@ -195,7 +195,8 @@ static bool show_names(struct task *task)
 	char plain[DM_NAME_LEN];
 	bool good;
 
-	good = show(&task->shown_name, task->dmi->name, DM_NAME_LEN, "name", task->client->mangling);
+	good = show(&task->shown_name, task->dmi->name, DM_NAME_LEN, "name",
+		    task->client->mangling);
 	if (task->type == TASK_NAMES && task->client->mangling != MANGLE_NONE)
 		while (task_next_name(task, &entry)) {
 			if (mangle_is_single(entry.name, "name", task->client->mangling) &&

@@ -315,7 +315,8 @@ bool options_parse(struct dmsetup *ds, int *argc, char ***argv)
 	if (!take_all_own(ds, argc, *argv))
 		return false;
 	for (id = 0; id < NR_OPTIONS; id++)
-		table[id] = (struct option){ options[id].name, options[id].kind != FLAG, &flag, id };
+		table[id] = (struct option){ options[id].name, options[id].kind != FLAG, &flag,
+					     id };
 	optind = 0;
 	for (;;) {
 		flag = -1;

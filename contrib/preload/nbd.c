@@ -100,7 +100,8 @@ static int server_path(char *path, size_t room)
 		return err;
 	at = strstr(uris, "nbd+unix://");
 	at = at ? strstr(at, "?socket=") : NULL;
-	for (at = at ? at + 8 : uris + strlen(uris); *at && !strchr("&\n", *at) && n + 1 < room; at++) {
+	at = at ? at + 8 : uris + strlen(uris);
+	for (; *at && !strchr("&\n", *at) && n + 1 < room; at++) {
 		unsigned code;
 
 		if (*at == '%' && sscanf(at + 1, "%2x", &code) == 1) {

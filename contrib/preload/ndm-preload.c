@@ -193,7 +193,8 @@ int name(const char *path, int flags, ...)				\
 		mode = (mode_t)va_arg(ap, int);				\
 	va_end(ap);							\
 	spot_parse(path, &spot);					\
-	return spot.place == PLACE_OTHER ? next(name)(path, flags, mode) : open_spot(&spot, flags); \
+	return spot.place == PLACE_OTHER ? next(name)(path, flags, mode) : \
+		open_spot(&spot, flags);				\
 }
 
 DEFINE_OPEN(open)
