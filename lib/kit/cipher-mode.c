@@ -24,6 +24,12 @@ struct composed {
 	struct ndm_cipher *data;	/* ecb; cts: cbc */
 	struct ndm_cipher *tweak;	/* xts: ecb under the second half of the key */
 	uint64_t lrw_key[2];		/* lrw: high, low half of the key, big-endian read */
+	uint64_t lrw_step[128][2];	/* key * (2^(k + 1) - 1): from a block to the next */
+};
+
+struct tweak {				/* of a block */
+	uint8_t t[BLOCK];
+	uint64_t index;			/* lrw: the low half of the block's number */
 };
 
 static void xor_bytes(uint8_t *out, const uint8_t *a, const uint8_t *b, size_t bytes)
@@ -62,7 +68,16 @@ static void put_be64(uint8_t *p, uint64_t v)
 	cipher_put64(p, __builtin_bswap64(v));
 }
 
-/* key * index in GF(2^128), big-endian bytes and bits; slow and straight */
+/* times x, big-endian bits */
+static void lrw_double(uint64_t a[2])
+{
+	uint64_t carry = -(a[0] >> 63) & 0x87;
+
+	a[0] = a[0] << 1 | a[1] >> 63;
+	a[1] = a[1] << 1 ^ carry;
+}
+
+/* key * index in GF(2^128), big-endian bytes and bits */
 static void lrw_multiply(const uint64_t key[2], const uint8_t index[BLOCK], uint8_t out[BLOCK])
 {
 	uint64_t i[2] = { get_be64(index), get_be64(index + 8) }, a[2] = { key[0], key[1] };
@@ -71,50 +86,71 @@ static void lrw_multiply(const uint64_t key[2], const uint8_t index[BLOCK], uint
 
 	for (bit = 0; bit < 128; bit++) {
 		uint64_t take = -(i[bit < 64 ? 1 : 0] >> (bit & 63) & 1);
-		uint64_t carry = -(a[0] >> 63) & 0x87;
 
 		r[0] ^= a[0] & take;
 		r[1] ^= a[1] & take;
-		a[0] = a[0] << 1 | a[1] >> 63;
-		a[1] = a[1] << 1 ^ carry;
+		lrw_double(a);
 	}
 	put_be64(out, r[0]);
 	put_be64(out + 8, r[1]);
 }
 
-static void lrw_next(uint8_t index[BLOCK])
+static void lrw_set_key(struct composed *c, const uint8_t *key)
 {
-	uint64_t low = get_be64(index + 8) + 1;
+	uint64_t a[2] = { get_be64(key), get_be64(key + 8) }, sum[2] = { 0, 0 };
+	unsigned k;
 
-	put_be64(index + 8, low);
-	if (!low)
-		put_be64(index, get_be64(index) + 1);
-}
-
-/* state: what the next tweak comes from; out gets n tweaks */
-static void tweaks_make(struct composed *c, uint8_t state[BLOCK], uint8_t *out, unsigned n)
-{
-	for (; n; n--, out += BLOCK) {
-		if (c->mode == MODE_XTS) {
-			memcpy(out, state, BLOCK);
-			xts_double(state);
-		} else {
-			lrw_multiply(c->lrw_key, state, out);
-			lrw_next(state);
-		}
+	memcpy(c->lrw_key, a, sizeof a);
+	for (k = 0; k < 128; k++, lrw_double(a)) {
+		sum[0] ^= a[0];
+		sum[1] ^= a[1];
+		memcpy(c->lrw_step[k], sum, sizeof sum);
 	}
 }
 
-static int whiten_unit(struct composed *c, bool encrypt, uint8_t *state, const uint8_t *in,
+/* Counting up from i changes its last ones and the zero before them: 2^(ones + 1) - 1. */
+static void lrw_next(const struct composed *c, struct tweak *w)
+{
+	unsigned ones = ~w->index ? __builtin_ctzll(~w->index) : 64;
+
+	put_be64(w->t, get_be64(w->t) ^ c->lrw_step[ones][0]);
+	put_be64(w->t + 8, get_be64(w->t + 8) ^ c->lrw_step[ones][1]);
+	w->index++;
+}
+
+static void tweak_first(const struct composed *c, const uint8_t *iv, struct tweak *w)
+{
+	if (c->mode == MODE_XTS) {
+		memcpy(w->t, iv, BLOCK);
+	} else {
+		lrw_multiply(c->lrw_key, iv, w->t);
+		w->index = get_be64(iv + 8);
+	}
+}
+
+static void tweaks_make(const struct composed *c, struct tweak *w, uint8_t *out, unsigned n)
+{
+	for (; n; n--, out += BLOCK) {
+		memcpy(out, w->t, BLOCK);
+		if (c->mode == MODE_XTS)
+			xts_double(w->t);
+		else
+			lrw_next(c, w);
+	}
+}
+
+static int whiten_unit(struct composed *c, bool encrypt, const uint8_t *iv, const uint8_t *in,
 		       uint8_t *out, size_t bytes)
 {
 	uint8_t tweaks[BATCH * BLOCK];
+	struct tweak w = { .index = 0 };
 	int err = 0;
 
+	tweak_first(c, iv, &w);
 	while (bytes && !err) {
 		size_t now = bytes < sizeof tweaks ? bytes : sizeof tweaks;
 
-		tweaks_make(c, state, tweaks, now / BLOCK);
+		tweaks_make(c, &w, tweaks, now / BLOCK);
 		xor_bytes(out, in, tweaks, now);
 		err = ndm_cipher_crypt(c->data, encrypt, NULL, out, out, now, 1);
 		xor_bytes(out, out, tweaks, now);
@@ -192,8 +228,7 @@ static int composed_setkey(struct ndm_cipher *cipher, const uint8_t *key, size_t
 	case MODE_LRW:
 		if (bytes < BLOCK)
 			return -EINVAL;
-		c->lrw_key[0] = get_be64(key + bytes - BLOCK);
-		c->lrw_key[1] = get_be64(key + bytes - BLOCK + 8);
+		lrw_set_key(c, key + bytes - BLOCK);
 		return ndm_cipher_setkey(c->data, key, bytes - BLOCK);
 	default:
 		return ndm_cipher_setkey(c->data, key, bytes);
