@@ -78,9 +78,10 @@ shell_tests += tests/man.sh
 shell_tests += tests/server/control-abi.sh
 shell_tests += tests/server/control-conn.sh
 shell_tests += tests/server/examples.sh
+shell_tests += tests/server/poll.sh
 shell_tests += tests/server/schema.sh
 EXTRA_DIST += tests/server/control.py tests/server/control-abi.py tests/server/control-conn.py \
-	tests/server/examples.py
+	tests/server/examples.py tests/server/poll.c
 
 check_PROGRAMS += $(core_tests) $(host_tests)
 TESTS += $(core_tests) $(host_tests) $(shell_tests)

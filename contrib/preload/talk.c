@@ -114,8 +114,12 @@ int talk_frame(int fd, uint32_t command, const void *body, uint32_t length_bytes
 	err = send_all(fd, &request, sizeof(request));
 	if (!err)
 		err = send_all(fd, body, length_bytes);
-	if (!err)
-		err = receive_all(fd, &head, sizeof(head), command == _IOC_NR(DM_DEV_WAIT));
+	/* an event that DM_DEV_ARM_POLL asked for has woken poll(2), and is no answer */
+	do {
+		if (!err)
+			err = receive_all(fd, &head, sizeof(head),
+					  command == _IOC_NR(DM_DEV_WAIT));
+	} while (!err && head.error == NDM_CTL_EVENT && !head.length);
 	if (err)
 		return err;
 	if (head.length > NDM_CTL_MAX_LENGTH || head.error > 4095)
