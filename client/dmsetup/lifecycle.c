@@ -2,8 +2,57 @@
 /* lifecycle.c - suspend, resume, clear, remove, remove_all, wipe_table, rename, wait, mknodes. */
 #include "dmsetup.h"
 
+#include <ndm-control.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sysmacros.h>
+
+#define DEPTH_MAX 100
+
+/*
+ * --checks: warns of a suspended device below one that is to be suspended, where I/O would be
+ * caught between the two.  dev NULL: the device of `above` itself.  The words, with their
+ * missing blank, are libdevmapper's.
+ */
+static bool check_below(struct task *above, const uint64_t *dev, unsigned depth)
+{
+	struct task *task = task_new(above->client, TASK_DEPS);
+	const uint64_t *devs;
+	uint32_t count = 0, i;
+	struct info info;
+	bool good = task && depth < DEPTH_MAX;
+
+	if (good && dev) {
+		task_set_device(task, major(*dev), minor(*dev));
+	} else if (good) {
+		task->name = above->name ? strdup(above->name) : NULL;
+		task->uuid = above->uuid ? strdup(above->uuid) : NULL;
+		task->major = above->major;
+		task->minor = above->minor;
+	}
+	good = good && task_run(task);
+	if (!good)
+		goto out;
+	task_info(task, &info);
+	if (info.suspended) {
+		char number[32] = "";
+
+		if (above->major > 0)
+			snprintf(number, sizeof(number), "(%d:%d) ", above->major, above->minor);
+		if (dev)
+			say("Internal error: Attempt to suspend device %s%s%sthat uses "
+			    "already-suspended device (%u:%u)", above->name ? above->name : "",
+			    above->uuid ? above->uuid : "", number, info.major, info.minor);
+		goto out;
+	}
+	devs = task_deps(task, &count);
+	for (i = 0; good && i < count; i++)
+		if (major(devs[i]) == NDM_CTL_MAJOR)
+			good = check_below(task, &devs[i], depth + 1);
+out:
+	task_free(task);
+	return good;
+}
 
 bool simple_command(struct dmsetup *ds, enum task_type type, const char *name,
 		    uint32_t event_nr, bool show)
@@ -26,7 +75,8 @@ bool simple_command(struct dmsetup *ds, enum task_type type, const char *name,
 	task->retry_remove = given(ds, OPT_RETRY);
 	if (given(ds, OPT_DEFERRED) && (type == TASK_REMOVE || type == TASK_REMOVE_ALL))
 		task->flags |= DM_DEFERRED_REMOVE;
-	good = task_run(task);
+	good = (type != TASK_SUSPEND || !given(ds, OPT_CHECKS) || check_below(task, NULL, 0)) &&
+		task_run(task);
 	if (good && show && given(ds, OPT_VERBOSE))
 		good = display_info(ds, task);
 out:
