@@ -27,6 +27,7 @@ libndm_core_la_SOURCES += lib/pool.c
 libndm_core_la_SOURCES += lib/slots.c
 libndm_core_la_SOURCES += lib/stats.c
 libndm_core_la_SOURCES += lib/kit/copy.c
+libndm_core_la_SOURCES += lib/kit/dirty-log.c lib/kit/dirty-log.h
 libndm_core_la_SOURCES += lib/store.c
 libndm_core_la_SOURCES += lib/str.c
 libndm_core_la_SOURCES += lib/sync.c

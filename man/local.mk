@@ -15,6 +15,7 @@ target_pages = \
 	man/generated/ndm-flakey.7 \
 	man/generated/ndm-linear.7 \
 	man/generated/ndm-log-writes.7 \
+	man/generated/ndm-mirror.7 \
 	man/generated/ndm-snapshot-merge.7 \
 	man/generated/ndm-snapshot-origin.7 \
 	man/generated/ndm-snapshot.7 \

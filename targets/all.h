@@ -18,6 +18,7 @@
 	X(crypt) \
 	X(verity) \
 	X(log_writes) \
+	X(mirror) \
 	X(snapshot) \
 	X(snapshot_origin) \
 	X(snapshot_merge)
