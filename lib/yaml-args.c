@@ -65,7 +65,7 @@ static void put_choice(struct printer *p, const struct ndm_arg *arg, const struc
 		       const char *what)
 {
 	const char *text = yaml_text(p->args->yaml, node, what), *near;
-	struct ndm_str all = {0};
+	struct ndm_str all = { 0 };
 
 	if (!text)
 		return;
@@ -110,6 +110,26 @@ static void put_device(struct printer *p, const struct yaml_node *node, const ch
 		put(p, text);
 }
 
+/* {file: /etc/key} -> file:/etc/key */
+static void put_named(struct printer *p, const struct ndm_arg *arg, const struct yaml_node *node,
+		      const char *what)
+{
+	struct ndm_str word = {0};
+	const char *text;
+
+	yaml_check_keys(p->args->yaml, node, what, arg->choices, NULL);
+	if (node->n != 2) {
+		yaml_error(p->args->yaml, node, "%s has to be one of its kinds", what);
+		return;
+	}
+	text = yaml_text(p->args->yaml, node->items[1], what);
+	if (text) {
+		ndm_printf(&word, "%s:%s", node->items[0]->text, text);
+		put(p, word.text);
+	}
+	ndm_str_free(&word);
+}
+
 static void put_value(struct printer *p, const struct ndm_arg *arg, const struct yaml_node *node,
 		      const char *what)
 {
@@ -138,6 +158,12 @@ static void put_value(struct printer *p, const struct ndm_arg *arg, const struct
 	case NDM_ARG_WORD:
 		put_choice(p, arg, node, what);
 		break;
+	case NDM_ARG_TEXT:
+		if (arg->flags & NDM_ARG_COLON && node->kind == YAML_MAP)
+			put_named(p, arg, node, what);
+		else if ((text = yaml_text(y, node, what)))
+			put(p, text);
+		break;
 	case NDM_ARG_HEX:
 		put_hex(p, node, what);
 		break;
@@ -162,8 +188,8 @@ static bool has_key(const struct ndm_arg *arg)
 static void print_keyed(struct printer *p, const struct ndm_arg *sub, const struct yaml_node *node,
 			const char *what)
 {
-	struct yaml_node key = {.kind = YAML_SCALAR, .line = node->line, .column = node->column};
-	struct yaml_node value = *node, *items[2] = {&key, &value};
+	struct yaml_node key = { .kind = YAML_SCALAR, .line = node->line, .column = node->column };
+	struct yaml_node value = *node, *items[2] = { &key, &value };
 	struct yaml_node map = {.kind = YAML_MAP,
 				.line = node->line,
 				.column = node->column,
@@ -318,8 +344,8 @@ static void check_features(struct printer *p, const struct ndm_arg *arg,
 static void print_features(struct printer *p, const struct ndm_arg *arg,
 			   const struct yaml_node *node, const char *what)
 {
-	struct ndm_str words = {0};
-	struct printer inner = {.args = p->args, .out = &words};
+	struct ndm_str words = { 0 };
+	struct printer inner = { .args = p->args, .out = &words };
 
 	if (node) {
 		check_features(p, arg, node, what);
@@ -409,8 +435,8 @@ static void print_args(struct printer *p, const struct ndm_arg *list, const stru
 void yaml_args_print(struct yaml_args *args, const struct ndm_target_type *type,
 		     const struct yaml_node *map)
 {
-	static const char *const segment_keys[] = {"length", "start", "args", NULL};
-	struct printer p = {.args = args, .out = args->out};
+	static const char *const segment_keys[] = { "length", "start", "args", NULL };
+	struct printer p = { .args = args, .out = args->out };
 
 	check_keys(&p, type->args, map, type->name, segment_keys);
 	print_list_of_args(&p, type->args, map, type->name);

@@ -40,8 +40,8 @@ static void failed(struct checker *c, const struct ndm_volume *v, int err,
 /* Zeroes of nr sectors, live. */
 static int stand_in(struct ndm_device *dev, uint64_t nr)
 {
-	struct ndm_table_line line = {0, nr, "zero", ""};
-	struct ndm_str why = {0};
+	struct ndm_table_line line = { 0, nr, "zero", "" };
+	struct ndm_str why = { 0 };
 	int err = ndm_device_load(dev, &line, 1, true, &why);
 
 	if (!err)
@@ -102,7 +102,7 @@ static bool can_be_tried(const struct ndm_volume *v)
 static int try_volume(struct checker *c, const struct ndm_volume *v)
 {
 	const struct ndm_table_line *last = &v->lines[v->nlines - 1];
-	struct ndm_str reason = {0};
+	struct ndm_str reason = { 0 };
 	struct ndm_device *dev;
 	int err;
 
@@ -138,7 +138,7 @@ static void remove_all(struct ndm_context *trial)
 
 int ndm_config_check(struct ndm_context *ctx, const struct ndm_config *config, struct ndm_str *why)
 {
-	struct checker c = {.ctx = ctx, .config = config, .why = why};
+	struct checker c = { .ctx = ctx, .config = config, .why = why };
 	int err;
 
 	c.trial = ndm_context_new(ctx->loops, ctx->nloops);

@@ -18,7 +18,7 @@
 
 enum step { STEP_CREATE, STEP_RELOAD, STEP_KEEP };
 
-static const char *const step_names[] = {"create", "reload", "keep"};
+static const char *const step_names[] = { "create", "reload", "keep" };
 
 struct applier {
 	struct ndm_context *ctx;
@@ -75,7 +75,7 @@ static bool same(const struct ndm_str *a, const char *text)
 
 static bool is_current(struct ndm_device *dev, const struct ndm_volume *v)
 {
-	struct ndm_str wanted = {0}, live = {0};
+	struct ndm_str wanted = { 0 }, live = { 0 };
 	bool current = false;
 
 	print_wanted(v, &wanted);
@@ -94,7 +94,7 @@ static bool is_current(struct ndm_device *dev, const struct ndm_volume *v)
 /* Remembers what the device was told and what it says now. */
 static void declare(struct ndm_device *dev, const struct ndm_volume *v)
 {
-	struct ndm_str text = {0}, live = {0};
+	struct ndm_str text = { 0 }, live = { 0 };
 
 	print_wanted(v, &text);
 	print_live(dev, &live);
@@ -148,7 +148,7 @@ static int collect_gone(struct applier *a, char (**names)[NDM_NAME_BYTES], unsig
 
 static void say_busy(struct applier *a, struct ndm_device *dev, int err)
 {
-	struct ndm_str holders = {0};
+	struct ndm_str holders = { 0 };
 
 	ndm_device_holders(dev, &holders);
 	for (size_t i = 0; i < holders.len; i++)
@@ -207,7 +207,7 @@ static int start(struct ndm_device *dev, const struct ndm_volume *v, struct ndm_
 
 static void create(struct applier *a, const struct ndm_volume *v)
 {
-	struct ndm_str reason = {0};
+	struct ndm_str reason = { 0 };
 	struct ndm_device *dev;
 	int err;
 
@@ -243,7 +243,7 @@ static void restore(struct applier *a, struct ndm_device *dev, const struct ndm_
 		    const struct ndm_target_status *old, unsigned n, bool read_only)
 {
 	struct ndm_table_line *lines = ndm_calloc(n, sizeof(*lines));
-	struct ndm_str reason = {0};
+	struct ndm_str reason = { 0 };
 	int err = lines ? 0 : -ENOMEM;
 
 	for (unsigned i = 0; !err && i < n; i++)
@@ -254,7 +254,7 @@ static void restore(struct applier *a, struct ndm_device *dev, const struct ndm_
 	if (!err)
 		err = ndm_device_resume(dev, 0, &reason);
 	if (err) {
-		struct ndm_str sentence = {0};
+		struct ndm_str sentence = { 0 };
 
 		ndm_printf(&sentence, "it stays suspended, the old table cannot be had back: %s",
 			   reason.len ? reason.text : strerror(-err));
@@ -265,7 +265,9 @@ static void restore(struct applier *a, struct ndm_device *dev, const struct ndm_
 	ndm_free(lines);
 }
 
-static int take_uuid(struct ndm_device *dev, const struct ndm_volume *v, struct ndm_str *reason)
+/* Set once, a uuid cannot be unset: so it is looked at first and set last. */
+static int check_uuid(struct applier *a, struct ndm_device *dev, const struct ndm_volume *v,
+		      struct ndm_str *reason)
 {
 	if (!v->uuid || !strcmp(dev->info.uuid, v->uuid))
 		return 0;
@@ -273,18 +275,39 @@ static int take_uuid(struct ndm_device *dev, const struct ndm_volume *v, struct 
 		ndm_printf(reason, "its uuid is %s, and a uuid cannot be changed", dev->info.uuid);
 		return -EINVAL;
 	}
-	return ndm_device_set_uuid(dev, v->uuid);
+	if (ndm_device_by_uuid(a->ctx, v->uuid)) {
+		ndm_printf(reason, "there is a device with uuid %s already", v->uuid);
+		return -EBUSY;
+	}
+	return 0;
+}
+
+static int take_uuid(struct ndm_device *dev, const struct ndm_volume *v)
+{
+	return v->uuid && !*dev->info.uuid ? ndm_device_set_uuid(dev, v->uuid) : 0;
+}
+
+/* The end of a change or of none: the uuid, and what is to be remembered. */
+static void finish(struct applier *a, struct ndm_device *dev, const struct ndm_volume *v, int err,
+		   const struct ndm_str *reason)
+{
+	if (!err)
+		err = take_uuid(dev, v);
+	if (err)
+		failed(a, v, err, reason);
+	else
+		declare(dev, v);
 }
 
 static void reload(struct applier *a, struct ndm_device *dev, const struct ndm_volume *v)
 {
 	struct ndm_target_status *old;
-	struct ndm_str reason = {0};
+	struct ndm_str reason = { 0 };
 	bool read_only, swapped = false;
 	unsigned n;
 	int err;
 
-	err = take_uuid(dev, v, &reason);
+	err = check_uuid(a, dev, v, &reason);
 	if (!err)
 		err = ndm_device_load(dev, v->lines, v->nlines, v->read_only, &reason);
 	if (!err)
@@ -295,12 +318,12 @@ static void reload(struct applier *a, struct ndm_device *dev, const struct ndm_v
 		err = ndm_device_resume(dev, 0, &reason);
 		swapped = true;
 	}
-	if (err)
+	if (err && swapped && n) {
 		failed(a, v, err, &reason);
-	else
-		declare(dev, v);
-	if (err && swapped && n)
 		restore(a, dev, v, old, n, read_only);
+	} else {
+		finish(a, dev, v, err, &reason);
+	}
 	if (swapped)
 		ndm_target_status_free(old, n);
 	ndm_str_free(&reason);
@@ -308,13 +331,9 @@ static void reload(struct applier *a, struct ndm_device *dev, const struct ndm_v
 
 static void keep(struct applier *a, struct ndm_device *dev, const struct ndm_volume *v)
 {
-	struct ndm_str reason = {0};
-	int err = take_uuid(dev, v, &reason);
+	struct ndm_str reason = { 0 };
 
-	if (err)
-		failed(a, v, err, &reason);
-	else if (!dev->declared)
-		declare(dev, v);
+	finish(a, dev, v, check_uuid(a, dev, v, &reason), &reason);
 	ndm_str_free(&reason);
 }
 
@@ -338,7 +357,7 @@ static void change(struct applier *a, const struct ndm_volume *v)
 
 int ndm_config_plan(struct ndm_context *ctx, const struct ndm_config *config, struct ndm_str *plan)
 {
-	struct applier a = {.ctx = ctx, .config = config};
+	struct applier a = { .ctx = ctx, .config = config };
 	char(*gone)[NDM_NAME_BYTES];
 	unsigned n;
 
@@ -356,7 +375,7 @@ int ndm_config_plan(struct ndm_context *ctx, const struct ndm_config *config, st
 int ndm_config_apply(struct ndm_context *ctx, const struct ndm_config *config, struct ndm_str *plan,
 		     struct ndm_str *why)
 {
-	struct applier a = {.ctx = ctx, .config = config, .why = why};
+	struct applier a = { .ctx = ctx, .config = config, .why = why };
 	int err = plan ? ndm_config_plan(ctx, config, plan) : 0;
 
 	if (err)

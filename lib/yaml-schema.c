@@ -43,6 +43,20 @@ static void put_keyed(struct ndm_str *json, const struct ndm_arg *sub)
 	put(json, "}]");
 }
 
+/* KIND:TEXT, or {KIND: TEXT} */
+static void put_named(struct ndm_str *json, const char *const *kinds)
+{
+	put(json, "'anyOf':[{'type':'string','pattern':'^[a-z]+:.'},"
+		  "{'type':'object','additionalProperties':false,'minProperties':1,"
+		  "'maxProperties':1,'properties':{");
+	for (unsigned i = 0; kinds && kinds[i]; i++) {
+		put(json, "%s", i ? "," : "");
+		json_string(json, kinds[i]);
+		put(json, ":{'$ref':'#/$defs/text'}");
+	}
+	put(json, "}}]");
+}
+
 /* A mapping, or a list of words and mappings. */
 static void put_features(struct ndm_str *json, const struct ndm_arg *sub)
 {
@@ -74,6 +88,12 @@ static void put_kind(struct ndm_str *json, const struct ndm_arg *arg)
 		break;
 	case NDM_ARG_WORD:
 		put_choices(json, arg->choices);
+		break;
+	case NDM_ARG_TEXT:
+		if (arg->flags & NDM_ARG_COLON)
+			put_named(json, arg->choices);
+		else
+			put(json, "'$ref':'#/$defs/text'");
 		break;
 	case NDM_ARG_FLAG:
 		put(json, "'type':'boolean'");
@@ -164,18 +184,22 @@ static void put_args(struct ndm_str *json, const struct ndm_arg *list)
 /* Either the arguments by name, or all of them in one text. */
 static void put_target(struct ndm_str *json, const struct ndm_target_type *type)
 {
+	bool own;
+
 	json_string(json, type->name);
 	put(json, ":{'description':");
 	json_string(json, type->summary ? type->summary : type->name);
 	put(json, ",'anyOf':[{'type':'object','additionalProperties':false,"
 		  "'properties':{" SEGMENT_KEYS);
 	put_properties(json, type->args, false);
-	put(json, "},'required':['length'");
-	put_required(json, type->args, false);
+	own = type->features & NDM_TARGET_OWN_SIZE;
+	put(json, own ? "},'required':[" : "},'required':['length'");
+	put_required(json, type->args, own);
 	put(json, "]},{'type':'object','additionalProperties':false,"
 		  "'properties':{" SEGMENT_KEYS ","
 		  "'args':{'type':'string','description':'All arguments as dmsetup takes them.'}},"
-		  "'required':['length','args']}]}");
+		  "'required':[%s'args']}]}",
+	    own ? "" : "'length',");
 }
 
 static void put_targets(struct ndm_str *json)

@@ -53,8 +53,8 @@ static void read_listen(struct yaml *y, const struct yaml_node *node)
 
 static void read_tls(struct yaml *y, const struct yaml_node *node)
 {
-	static const char *const known[] = {"mode", "certificates", "psk", "verify_peer", NULL};
-	static const char *const modes[] = {"off", "allow", "require", NULL};
+	static const char *const known[] = { "mode", "certificates", "psk", "verify_peer", NULL };
+	static const char *const modes[] = { "off", "allow", "require", NULL };
 	struct ndm_config_server *s = &y->config->server;
 	const struct yaml_node *verify = yaml_get(node, "verify_peer");
 	unsigned i = 0;

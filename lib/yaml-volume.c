@@ -46,7 +46,7 @@ static int name_order(const void *a, const void *b)
 
 static struct yaml_volume *find_volume(struct reader *r, const char *name)
 {
-	struct yaml_volume key = {.v = {.name = (char *)(uintptr_t)name}}, *wanted = &key, **found;
+	struct yaml_volume key = { .v = { .name = (char *)(uintptr_t)name } }, *wanted = &key, **found;
 
 	found = bsearch(&wanted, r->by_name, r->yaml->nvolumes, sizeof(wanted), name_order);
 	return found ? *found : NULL;
@@ -167,7 +167,12 @@ static void add_line(struct reader *r, const struct yaml_node *at, uint64_t leng
 	struct yaml_volume *v = r->volume;
 	struct ndm_table_line *more;
 
-	if (!length) {
+	if (v->v.nlines && !v->v.lines[v->v.nlines - 1].nr) {
+		yaml_error(r->yaml, at, "%s: the line before it has no length: it must be the last",
+			   type);
+		return;
+	}
+	if (!length && !(ndm_target_type_find(type)->features & NDM_TARGET_OWN_SIZE)) {
 		yaml_error(r->yaml, at, "%s: the length is 0", type);
 		return;
 	}
@@ -243,6 +248,8 @@ static bool read_length(struct reader *r, const struct ndm_target_type *type,
 		if (!yaml_size(r->yaml, start, what, NDM_SECTOR_BYTES, &at))
 			check_start(r, start, at);
 	}
+	if (!node && type->features & NDM_TARGET_OWN_SIZE)
+		return true;		/* 0: as long as it is */
 	if (!node) {
 		yaml_error(r->yaml, value, "%s needs 'length': how much of the volume it is",
 			   type->name);
@@ -278,8 +285,8 @@ static void read_target(struct reader *r, const struct yaml_node *key,
 			const struct yaml_node *value)
 {
 	const struct ndm_target_type *type = find_type(r->yaml, key, key->text);
-	struct ndm_str args = {0};
-	struct yaml_args printer = {.yaml = r->yaml, .out = &args, .device = device_name, .arg = r};
+	struct ndm_str args = { 0 };
+	struct yaml_args printer = { .yaml = r->yaml, .out = &args, .device = device_name, .arg = r };
 	uint64_t length = 0;
 	unsigned before = r->yaml->errors;
 
@@ -406,7 +413,7 @@ static char *copy_text(struct reader *r, const struct yaml_node *node, const cha
 
 static void read_export(struct reader *r, const struct yaml_node *node)
 {
-	static const char *const known[] = {"name", "description", NULL};
+	static const char *const known[] = { "name", "description", NULL };
 	struct ndm_volume *v = &r->volume->v;
 	const struct yaml_node *name = node;
 	bool on;
@@ -449,7 +456,7 @@ static void read_loop(struct reader *r, const struct yaml_node *node)
 		r->volume->v.loop = (int)loop;
 }
 
-static const char *const volume_keys[] = {"uuid", "read_only", "export", "loop", "table", NULL};
+static const char *const volume_keys[] = { "uuid", "read_only", "export", "loop", "table", NULL };
 
 static bool is_volume_key(const char *key)
 {
@@ -567,7 +574,7 @@ static void check_unique(struct yaml *y, bool uuid)
 static void say_cycle(struct yaml *y, struct yaml_volume *const *stack, unsigned depth,
 		      const struct yaml_volume *again)
 {
-	struct ndm_str way = {0};
+	struct ndm_str way = { 0 };
 	unsigned i = depth;
 
 	while (i && stack[i - 1] != again)
@@ -644,7 +651,7 @@ static void hand_over(struct yaml *y)
 
 void yaml_read_volumes(struct yaml *y, const struct yaml_node *node)
 {
-	struct reader r = {.yaml = y};
+	struct reader r = { .yaml = y };
 	unsigned n = node->n / 2;
 
 	if (yaml_is_null(node))

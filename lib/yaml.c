@@ -283,7 +283,7 @@ static int on_event(struct reader *r, const yaml_event_t *e)
 /* An error of the encoding has a byte offset only. */
 static yaml_mark_t mark_of_offset(const char *text, size_t bytes, size_t offset)
 {
-	yaml_mark_t mark = {0};
+	yaml_mark_t mark = { 0 };
 
 	for (size_t i = 0; i < offset && i < bytes; i++) {
 		mark.column++;
@@ -299,7 +299,7 @@ static int parser_error(struct reader *r, const char *text, size_t bytes)
 {
 	const yaml_parser_t *p = &r->parser;
 	const char *problem = p->problem ? p->problem : "not YAML";
-	struct ndm_str sentence = {0};
+	struct ndm_str sentence = { 0 };
 	yaml_mark_t mark = p->problem_mark;
 
 	if (p->error == YAML_MEMORY_ERROR)
@@ -317,7 +317,7 @@ static int parser_error(struct reader *r, const char *text, size_t bytes)
 
 static int read_tree(struct yaml *y, const char *text, size_t bytes, struct yaml_node **root)
 {
-	struct reader r = {.yaml = y};
+	struct reader r = { .yaml = y };
 	yaml_event_t event;
 	int err = 0;
 
@@ -359,7 +359,7 @@ static void read_version(struct yaml *y, const struct yaml_node *root)
 /* Keys that begin with x- are for the author: a place for anchors. */
 static void check_top_keys(struct yaml *y, const struct yaml_node *root)
 {
-	static const char *const known[] = {"version", "server", "volumes", NULL};
+	static const char *const known[] = { "version", "server", "volumes", NULL };
 
 	for (unsigned i = 0; i < root->n; i += 2) {
 		const char *key = root->items[i]->text, *near;
@@ -399,7 +399,7 @@ int ndm_config_parse(const char *path, const char *text, size_t bytes, struct nd
 		     struct ndm_str *why)
 {
 	struct yaml_config *config = ndm_zalloc(sizeof(*config));
-	struct yaml y = {.path = path, .why = why};
+	struct yaml y = { .path = path, .why = why };
 	struct yaml_node *root = NULL;
 	int err;
 

@@ -120,7 +120,7 @@ int dm_dev_create(struct control_call *call, struct dm_ioctl *dmi, size_t size)
 
 static void say_holders(struct control_call *call, struct ndm_device *dev)
 {
-	struct ndm_str holders = {0};
+	struct ndm_str holders = { 0 };
 
 	ndm_device_holders(dev, &holders);
 	while (holders.len && holders.text[holders.len - 1] == '\n')
@@ -335,7 +335,7 @@ int dm_target_message(struct control_call *call, struct dm_ioctl *dmi, size_t si
 {
 	size_t at = dmi->data_start, room, text = at + offsetof(struct dm_target_msg, message);
 	struct ndm_device *dev;
-	struct ndm_str reply = {0};
+	struct ndm_str reply = { 0 };
 	uint64_t sector;
 	int err;
 

@@ -22,23 +22,23 @@ static const struct {
 	dm_command *fn;
 	unsigned flags;
 } commands[] = {
-	[DM_REMOVE_ALL_CMD] = {dm_remove_all, NO_PAYLOAD},
-	[DM_LIST_DEVICES_CMD] = {dm_list_devices, 0},
-	[DM_DEV_CREATE_CMD] = {dm_dev_create, NO_PAYLOAD},
-	[DM_DEV_REMOVE_CMD] = {dm_dev_remove, NO_PAYLOAD},
-	[DM_DEV_RENAME_CMD] = {dm_dev_rename, 0},
-	[DM_DEV_SUSPEND_CMD] = {dm_dev_suspend, NO_PAYLOAD},
-	[DM_DEV_STATUS_CMD] = {dm_dev_status, NO_PAYLOAD},
-	[DM_DEV_WAIT_CMD] = {dm_dev_wait, 0},
-	[DM_TABLE_LOAD_CMD] = {dm_table_load, 0},
-	[DM_TABLE_CLEAR_CMD] = {dm_table_clear, NO_PAYLOAD},
-	[DM_TABLE_DEPS_CMD] = {dm_table_deps, 0},
-	[DM_TABLE_STATUS_CMD] = {dm_table_status, 0},
-	[DM_LIST_VERSIONS_CMD] = {dm_list_versions, 0},
-	[DM_TARGET_MSG_CMD] = {dm_target_message, 0},
-	[DM_DEV_SET_GEOMETRY_CMD] = {dm_dev_set_geometry, 0},
-	[DM_DEV_ARM_POLL_CMD] = {dm_dev_arm_poll, NO_PAYLOAD},
-	[DM_GET_TARGET_VERSION_CMD] = {dm_get_target_version, 0},
+	[DM_REMOVE_ALL_CMD] = { dm_remove_all, NO_PAYLOAD },
+	[DM_LIST_DEVICES_CMD] = { dm_list_devices, 0 },
+	[DM_DEV_CREATE_CMD] = { dm_dev_create, NO_PAYLOAD },
+	[DM_DEV_REMOVE_CMD] = { dm_dev_remove, NO_PAYLOAD },
+	[DM_DEV_RENAME_CMD] = { dm_dev_rename, 0 },
+	[DM_DEV_SUSPEND_CMD] = { dm_dev_suspend, NO_PAYLOAD },
+	[DM_DEV_STATUS_CMD] = { dm_dev_status, NO_PAYLOAD },
+	[DM_DEV_WAIT_CMD] = { dm_dev_wait, 0 },
+	[DM_TABLE_LOAD_CMD] = { dm_table_load, 0 },
+	[DM_TABLE_CLEAR_CMD] = { dm_table_clear, NO_PAYLOAD },
+	[DM_TABLE_DEPS_CMD] = { dm_table_deps, 0 },
+	[DM_TABLE_STATUS_CMD] = { dm_table_status, 0 },
+	[DM_LIST_VERSIONS_CMD] = { dm_list_versions, 0 },
+	[DM_TARGET_MSG_CMD] = { dm_target_message, 0 },
+	[DM_DEV_SET_GEOMETRY_CMD] = { dm_dev_set_geometry, 0 },
+	[DM_DEV_ARM_POLL_CMD] = { dm_dev_arm_poll, NO_PAYLOAD },
+	[DM_GET_TARGET_VERSION_CMD] = { dm_get_target_version, 0 },
 };
 
 /* dev_t as user space sees it: 12 bits of major, 20 of minor, the minor's low byte lowest */
@@ -152,7 +152,8 @@ void dm_answer_status(struct ndm_device *dev, struct dm_ioctl *dmi)
 	}
 	if (!(info.flags & NDM_DEVICE_INACTIVE))
 		return;
-	if (!ndm_device_status(dev, NDM_STATUS_TABLE, 0, true, &lines, &n, &read_only)) {
+	if (!ndm_device_status(dev, NDM_STATUS_TABLE, NDM_STATUS_NOFLUSH, true, &lines, &n,
+			       &read_only)) {
 		if (read_only)
 			dmi->flags |= DM_READONLY_FLAG;
 		ndm_target_status_free(lines, n);

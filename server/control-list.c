@@ -37,7 +37,7 @@ static void put_device(uint8_t *at, const struct ndm_device_info *info, bool wit
 {
 	struct dm_name_list *entry = (struct dm_name_list *)at;
 	size_t tail = dm_align(offsetof(struct dm_name_list, name) + strlen(info->name) + 1);
-	uint32_t words[2] = {info->event_nr, 0};
+	uint32_t words[2] = { info->event_nr, 0 };
 
 	entry->dev = dm_encode_dev(NDM_MAJOR, info->minor);
 	entry->next = 0;

@@ -114,7 +114,7 @@ static void explain_line(struct ndm_str *json, const struct ndm_target_status *l
 	const struct ndm_target_type *type = ndm_target_type_find(line->type);
 	const struct ndm_arg *args = type ? table ? type->args : type->status_fields : NULL;
 	const char *text = line->text ? line->text : "";
-	struct ndm_str named = {0};
+	struct ndm_str named = { 0 };
 
 	ndm_printf(json, "{\"start\": %llu, \"length\": %llu, \"type\": ",
 		   (unsigned long long)line->start, (unsigned long long)line->nr);

@@ -76,7 +76,7 @@ static int read_table(struct control_call *call, const struct dm_ioctl *dmi, siz
 static int load_table(struct control_call *call, struct ndm_device *dev, struct dm_ioctl *dmi,
 		      size_t size)
 {
-	struct load load = {NULL, NULL};
+	struct load load = { NULL, NULL };
 	int err;
 
 	if (!dmi->target_count) {
@@ -196,7 +196,7 @@ static bool put_status(uint8_t *base, size_t room, size_t *at, size_t *used,
 {
 	const char *text = line->text ? line->text : "";
 	size_t length = strlen(text) + 1, type = strlen(line->type), here = *at;
-	struct dm_target_spec spec = {.sector_start = line->start, .length = line->nr};
+	struct dm_target_spec spec = { .sector_start = line->start, .length = line->nr };
 
 	if (here > room || room - here <= sizeof(spec))
 		return false;

@@ -74,7 +74,7 @@ static void say(struct control *ctl, enum ndm_level level, const char *fmt, ...)
 
 static void say(struct control *ctl, enum ndm_level level, const char *fmt, ...)
 {
-	struct ndm_str line = {0};
+	struct ndm_str line = { 0 };
 	va_list ap;
 
 	if (!ctl->host->log.fn)
@@ -124,7 +124,7 @@ static void job_cancel(struct control_job *job)
 
 static void send_answer(struct control_conn *conn, uint32_t error, const void *bytes, size_t length)
 {
-	struct ndm_ctl_answer head = {.error = error, .length = (uint32_t)length};
+	struct ndm_ctl_answer head = { .error = error, .length = (uint32_t)length };
 	struct evbuffer *out = bufferevent_get_output(conn->bev);
 
 	evbuffer_add(out, &head, sizeof(head));
@@ -358,7 +358,7 @@ static void conn_accept(struct evconnlistener *listener, evutil_socket_t fd, str
 {
 	struct control *ctl = arg;
 	struct control_conn *conn = calloc(1, sizeof(*conn));
-	struct ucred who = {0};
+	struct ucred who = { 0 };
 	socklen_t who_bytes = sizeof(who);
 
 	(void)listener;
@@ -386,7 +386,7 @@ static void conn_accept(struct evconnlistener *listener, evutil_socket_t fd, str
 static void accept_failed(struct evconnlistener *listener, void *arg)
 {
 	struct control *ctl = arg;
-	struct timeval later = {.tv_sec = CONTROL_RETRY_SECONDS};
+	struct timeval later = { .tv_sec = CONTROL_RETRY_SECONDS };
 
 	say(ctl, NDM_LOG_WARNING, "control: cannot accept a connection: %s",
 	    evutil_socket_error_to_string(EVUTIL_SOCKET_ERROR()));
@@ -474,7 +474,7 @@ static int remove_stale(const struct sockaddr_un *where)
 /* The mode is set before there is a name: nobody else can come in between. */
 static int open_socket(const char *path, int *out)
 {
-	struct sockaddr_un where = {.sun_family = AF_UNIX};
+	struct sockaddr_un where = { .sun_family = AF_UNIX };
 	int fd, err;
 
 	if (strlen(path) >= sizeof(where.sun_path))

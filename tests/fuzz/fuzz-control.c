@@ -88,7 +88,7 @@ static const struct ndm_world_ops world_ops = {
 	.offload = world_offload,
 };
 
-static const struct ndm_store_ops *const no_stores[] = {NULL};
+static const struct ndm_store_ops *const no_stores[] = { NULL };
 
 /* ---- running ---- */
 
@@ -114,9 +114,9 @@ static void settle(struct run *r)
 
 static void begin(void *arg)
 {
-	static const struct ndm_table_line lines[] = {{0, 8, "zero", ""}, {8, 8, "error", ""}};
+	static const struct ndm_table_line lines[] = { { 0, 8, "zero", "" }, { 8, 8, "error", "" } };
 	struct run *r = arg;
-	struct ndm_str why = {0};
+	struct ndm_str why = { 0 };
 	struct ndm_device *dev;
 
 	if (ndm_device_create(r->ctx, "a", "U-a", -1, &dev) ||
@@ -179,7 +179,7 @@ static void check_answer(const struct run *r)
 static void one_call(struct run *r, struct control_shadow **shadows, unsigned command,
 		     unsigned flags, const uint8_t *body, size_t bytes)
 {
-	static const struct control_host host = {.version = "fuzz"};
+	static const struct control_host host = { .version = "fuzz" };
 	struct control_call call = {.ctx = r->ctx,
 				    .host = &host,
 				    .shadows = shadows,
@@ -220,9 +220,9 @@ static void one_call(struct run *r, struct control_shadow **shadows, unsigned co
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
-	struct ndm_world world = {.ops = &world_ops, .stores = no_stores};
+	struct ndm_world world = { .ops = &world_ops, .stores = no_stores };
 	struct control_shadow *shadows = NULL;
-	struct run r = {0};
+	struct run r = { 0 };
 
 	now_ns = 1;
 	deadline_ns = UINT64_MAX;

@@ -18,7 +18,7 @@
 static void becomes(const char *text, const char *expected)
 {
 	struct ndm_table_line *lines = NULL;
-	struct ndm_str why = {0}, got = {0};
+	struct ndm_str why = { 0 }, got = { 0 };
 	char *copy = ndm_strdup(text);
 	unsigned n = 99;
 
@@ -38,7 +38,7 @@ static void becomes(const char *text, const char *expected)
 static void refused(const char *text, const char *sentence)
 {
 	struct ndm_table_line *lines = NULL;
-	struct ndm_str why = {0};
+	struct ndm_str why = { 0 };
 	char *copy = ndm_strdup(text);
 	unsigned n;
 	int err = ndm_table_parse(copy, &lines, &n, &why);
@@ -101,7 +101,7 @@ static void wrong_lines_are_refused(void **state)
 
 static void many_lines(void **state)
 {
-	struct ndm_str text = {0}, why = {0};
+	struct ndm_str text = { 0 }, why = { 0 };
 	struct ndm_table_line *lines;
 	unsigned n;
 

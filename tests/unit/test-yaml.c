@@ -48,8 +48,8 @@ static bool next_case(struct reader *r, struct ndm_str *expected, struct ndm_str
 static void wrong_files_are_refused(void **state)
 {
 	const char *top = getenv("top_srcdir");
-	struct ndm_str path = {0};
-	struct reader r = {0};
+	struct ndm_str path = { 0 };
+	struct reader r = { 0 };
 	unsigned cases = 0;
 
 	(void)state;
@@ -57,7 +57,7 @@ static void wrong_files_are_refused(void **state)
 	r.file = fopen(path.text, "r");
 	assert_non_null(r.file);
 	for (;;) {
-		struct ndm_str expected = {0}, yaml = {0}, why = {0};
+		struct ndm_str expected = { 0 }, yaml = { 0 }, why = { 0 };
 		struct ndm_config *config = NULL;
 		int err;
 
@@ -86,7 +86,7 @@ static void wrong_files_are_refused(void **state)
 
 static struct ndm_config *parse(const char *text)
 {
-	struct ndm_str why = {0};
+	struct ndm_str why = { 0 };
 	struct ndm_config *config = NULL;
 
 	if (ndm_config_parse("FILE", text, strlen(text), &config, &why))
@@ -113,7 +113,7 @@ static void print_config(const struct ndm_config *config, struct ndm_str *out)
 static void becomes(const char *yaml, const char *expected)
 {
 	struct ndm_config *config = parse(yaml);
-	struct ndm_str got = {0};
+	struct ndm_str got = { 0 };
 
 	print_config(config, &got);
 	assert_string_equal(got.len ? got.text : "", expected);
@@ -124,7 +124,7 @@ static void becomes(const char *yaml, const char *expected)
 /* The table of a volume of one line. */
 static void line_becomes(const char *target, const char *expected)
 {
-	struct ndm_str yaml = {0}, wanted = {0};
+	struct ndm_str yaml = { 0 }, wanted = { 0 };
 
 	ndm_printf(&yaml, "version: 1\nvolumes:\n  v: {table: [%s]}\n", target);
 	ndm_printf(&wanted, "v: %s", expected);
@@ -162,15 +162,15 @@ static void forms_of_a_table(void **state)
 static void sizes_and_times(void **state)
 {
 	static const char *const sizes[][2] = {
-		{"8", "8"},	  {"8s", "8"},	       {"4096B", "8"},	       {"4096b", "8"},
-		{"4k", "8"},	  {"4K", "8"},	       {"4KiB", "8"},	       {"1.5M", "3072"},
-		{"1MiB", "2048"}, {"2G", "4194304"},   {"1T", "2147483648"},   {"0.5k", "1"},
-		{"64kB", "125"},  {"1MB", "1953.125"}, {"'1 GiB'", "2097152"},
+		{ "8", "8" },	  { "8s", "8" },	       { "4096B", "8" },	       { "4096b", "8" },
+		{ "4k", "8" },	  { "4K", "8" },	       { "4KiB", "8" },	       { "1.5M", "3072" },
+		{ "1MiB", "2048" }, { "2G", "4194304" },   { "1T", "2147483648" },   { "0.5k", "1" },
+		{ "64kB", "125" },  { "1MB", "1953.125" }, { "'1 GiB'", "2097152" },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-		struct ndm_str target = {0}, line = {0};
+		struct ndm_str target = { 0 }, line = { 0 };
 
 		if (strchr(sizes[i][1], '.'))
 			continue;
@@ -246,7 +246,7 @@ static void references_and_order(void **state)
 
 static void a_long_chain_of_volumes(void **state)
 {
-	struct ndm_str yaml = {0};
+	struct ndm_str yaml = { 0 };
 	struct ndm_config *config;
 
 	(void)state;
@@ -322,7 +322,7 @@ static void the_server_block(void **state)
 static void a_file_too_large(void **state)
 {
 	struct ndm_config *config;
-	struct ndm_str why = {0};
+	struct ndm_str why = { 0 };
 	size_t bytes = (16u << 20) + 1;
 	char *text = malloc(bytes);
 
@@ -341,7 +341,7 @@ static void apply(struct box *b, const char *yaml, const char *plan_expected,
 		  const char *why_expected)
 {
 	struct ndm_config *config = parse(yaml);
-	struct ndm_str plan = {0}, done = {0}, why = {0};
+	struct ndm_str plan = { 0 }, done = { 0 }, why = { 0 };
 	int err;
 
 	assert_int_equal(ndm_config_plan(box_context(b), config, &plan), 0);
@@ -358,7 +358,7 @@ static void apply(struct box *b, const char *yaml, const char *plan_expected,
 
 static void nothing_left(struct box *b)
 {
-	struct ndm_str names = {0};
+	struct ndm_str names = { 0 };
 
 	for (struct ndm_device *d = ndm_device_first(box_context(b)); d; d = ndm_device_next(d)) {
 		struct ndm_device_info info;
@@ -479,7 +479,7 @@ BOX_DEFINE(what_is_open_stays)
 static void check(struct box *b, const char *yaml, const char *why_expected)
 {
 	struct ndm_config *config = parse(yaml);
-	struct ndm_str why = {0};
+	struct ndm_str why = { 0 };
 	int err = ndm_config_check(box_context(b), config, &why);
 
 	assert_string_equal(why.len ? why.text : "", why_expected);
@@ -517,7 +517,7 @@ static void the_schema_names_everything(void **state)
 {
 	static const char *const words[] = {"\"volumes\"", "\"linear\"", "\"striped\"",
 					    "\"up_interval\"", "\"tls\""};
-	struct ndm_str json = {0};
+	struct ndm_str json = { 0 };
 	int depth = 0;
 
 	(void)state;
