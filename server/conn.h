@@ -64,6 +64,7 @@ struct conn {
 	char *who;				/* for people: "tcp 10.0.0.7:40022" */
 	char *export_name;
 	uint64_t number;			/* for log lines */
+	unsigned heard_tick;			/* when it last said something */
 
 	bool plain_files : 1;			/* pipes: read() and write() */
 	bool closing : 1;			/* nothing is read any more */

@@ -124,7 +124,15 @@ static bool search_one(void *arg, const struct export *e)
 int exports_find(struct ndmd *d, const char *name, size_t bytes, struct export *e)
 {
 	struct search s = { .name = name, .bytes = bytes };
+	char text[NDM_NAME_BYTES];
+	struct ndm_device *dev;
 
+	if (!d->rules && bytes && bytes < sizeof text) {	/* no names but the devices' own */
+		memcpy(text, name, bytes);
+		text[bytes] = '\0';
+		dev = ndm_device_by_name(d->context, text);
+		return dev && export_fill(d, dev, e) ? 0 : -ENOENT;
+	}
 	exports_each(d, search_one, &s);
 	if (s.n != 1)
 		return -ENOENT;

@@ -14,7 +14,8 @@ enum {
 	OPT_PIDFILE, OPT_CHECK, OPT_EXPLAIN, OPT_SCHEMA, OPT_RUN, OPT_READ_ONLY, OPT_UNIX, OPT_TCP,
 	OPT_TLS,
 	OPT_TLS_CERTIFICATES, OPT_TLS_PSK, OPT_TLS_VERIFY_PEER, OPT_STDIO, OPT_THREADS, OPT_DIRECT,
-	OPT_METRICS, OPT_EXIT_LAST, OPT_HANDSHAKE_TIMEOUT, OPT_MAX_CONNECTIONS,
+	OPT_METRICS, OPT_EXIT_LAST, OPT_HANDSHAKE_TIMEOUT, OPT_IDLE_TIMEOUT,
+	OPT_MAX_CONNECTIONS,
 };
 
 static const struct option long_options[] = {
@@ -43,6 +44,7 @@ static const struct option long_options[] = {
 	{ "metrics", required_argument, NULL, OPT_METRICS },
 	{ "exit-last", no_argument, NULL, OPT_EXIT_LAST },
 	{ "handshake-timeout", required_argument, NULL, OPT_HANDSHAKE_TIMEOUT },
+	{ "idle-timeout", required_argument, NULL, OPT_IDLE_TIMEOUT },
 	{ "max-connections", required_argument, NULL, OPT_MAX_CONNECTIONS },
 	{ "verbose", no_argument, NULL, 'v' },
 	{ "help", no_argument, NULL, 'h' },
@@ -70,6 +72,7 @@ static const char usage[] =
 	"      --tls-verify-peer     clients need a certificate of ca-cert.pem\n"
 	"      --max-connections N   at the same time (8192)\n"
 	"      --handshake-timeout S seconds for each step of the handshake; 0: for ever (30)\n"
+	"      --idle-timeout S      clients that ask nothing for so long go; 0: never (0)\n"
 	"Process\n"
 	"      --control PATH        management socket; --no-control: none\n"
 	"      --metrics WHERE       counters for Prometheus: unix:PATH or tcp:HOST:PORT\n"
@@ -159,6 +162,8 @@ static int take_option(struct options *o, int c, const char *arg)
 	case OPT_THREADS: return number("--threads", arg, 256, &o->threads);
 	case OPT_HANDSHAKE_TIMEOUT:
 		return number("--handshake-timeout", arg, 86400, &o->handshake_s);
+	case OPT_IDLE_TIMEOUT:
+		return number("--idle-timeout", arg, 86400, &o->idle_s);
 	case OPT_MAX_CONNECTIONS:
 		return number("--max-connections", arg, 1000000, &o->max_connections);
 	}

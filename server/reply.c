@@ -14,6 +14,7 @@
 #include "ndmd.h"
 
 #define SEND_IOV 128				/* pieces of one system call */
+#define HOLE_MIN_BYTES 512u			/* zeroes worth a chunk that says so */
 #define STATUS_EXTENTS_MAX 65536u		/* in one answer; the client asks for the rest */
 
 /* ---- requests ---- */
@@ -156,6 +157,17 @@ void reply_error(struct request *r, uint32_t error)
 	reply_queue(r);
 }
 
+/* Data that is not zero mostly says so with its first bytes. */
+static bool all_zero(const uint8_t *p, size_t bytes)
+{
+	uint64_t word;
+
+	if (bytes < HOLE_MIN_BYTES)
+		return false;
+	memcpy(&word, p, sizeof word);
+	return !word && !memcmp(p, p + sizeof word, bytes - sizeof word);
+}
+
 static void head_read(struct request *r)
 {
 	uint8_t *p;
@@ -168,6 +180,12 @@ static void head_read(struct request *r)
 	}
 	if (!r->length) {			/* a data chunk must not be empty */
 		p = put_chunk(r, r->head, NBD_CHUNK_FLAG_DONE, NBD_CHUNK_NONE, 0);
+	} else if (!(r->flags & NBD_CMD_FLAG_DF) && all_zero(r->buf, r->length)) {
+		p = put_chunk(r, r->head, NBD_CHUNK_FLAG_DONE, NBD_CHUNK_OFFSET_HOLE, 12);
+		p = nbd_put64(p, r->offset);
+		p = nbd_put32(p, (uint32_t)r->length);
+		request_drop_data(r);
+		r->body_bytes = 0;
 	} else {
 		p = put_chunk(r, r->head, NBD_CHUNK_FLAG_DONE, NBD_CHUNK_OFFSET_DATA,
 			      8 + r->length);

@@ -424,6 +424,7 @@ static bool receive(struct conn *c, size_t *turn_bytes)
 		return false;
 	}
 	COUNT(c->worker, bytes_in, (uint64_t)got);
+	c->heard_tick = c->worker->idle_tick;
 	*turn_bytes += (size_t)got;
 	a->refs++;
 	if (rest) {
@@ -482,6 +483,7 @@ void transmit_start(struct conn *c, const uint8_t *received, size_t bytes)
 	struct area *a;
 	uint8_t *p;
 
+	c->heard_tick = c->worker->idle_tick;
 	conn_read_on(c);
 	if (bytes) {				/* requests that came with the last option */
 		a = pool_area(&c->worker->pool);

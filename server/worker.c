@@ -46,6 +46,33 @@ static void trim_later(struct worker *w)
 	w->trimming = true;
 }
 
+/* Clients that have asked nothing for a while, and wait for nothing, go. */
+static void idle_due(evutil_socket_t fd, short what, void *arg)
+{
+	struct worker *w = arg;
+	struct conn *c, *next;
+
+	(void)fd;
+	(void)what;
+	w->idle_tick++;
+	for (c = w->conns; c; c = next) {
+		next = c->next;
+		if (!c->hs && !c->in_flight && w->idle_tick - c->heard_tick > 4)
+			conn_drop(c, "has been idle for %u seconds", w->ndmd->opt.idle_s);
+	}
+}
+
+static int idle_start(struct worker *w)
+{
+	unsigned ms = w->ndmd->opt.idle_s * 250;
+	struct timeval quarter = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
+
+	if (!ms)
+		return 0;
+	w->idle_event = event_new(w->base, -1, EV_PERSIST, idle_due, w);
+	return w->idle_event && !event_add(w->idle_event, &quarter) ? 0 : -ENOMEM;
+}
+
 static struct event_base *base_new(void)
 {
 	struct event_config *config = event_config_new();
@@ -73,7 +100,7 @@ int worker_init(struct worker *w, struct ndmd *d, unsigned index)
 	w->trim_event = evtimer_new(w->base, trim_due, w);
 	if (!w->loop_event || !w->trim_event || event_add(w->loop_event, NULL))
 		return -ENOMEM;
-	return 0;
+	return idle_start(w);
 }
 
 void worker_fini(struct worker *w)
@@ -82,6 +109,8 @@ void worker_fini(struct worker *w)
 		event_free(w->loop_event);
 	if (w->trim_event)
 		event_free(w->trim_event);
+	if (w->idle_event)
+		event_free(w->idle_event);
 	pool_fini(&w->pool);
 	if (w->base)
 		event_base_free(w->base);

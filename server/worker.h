@@ -31,7 +31,8 @@ struct worker {
 	unsigned index;
 	struct ndm_loop *loop;
 	struct event_base *base;
-	struct event *loop_event, *trim_event;
+	struct event *loop_event, *trim_event, *idle_event;
+	unsigned idle_tick;		/* a quarter of the time after which idle clients go */
 	bool loop_ready;		/* the loop's fd has been seen readable */
 	pthread_t thread;
 	bool started;

@@ -111,3 +111,15 @@ nobody_holds() { [ "$("$NDMSETUP" info -c --noheadings -o open e)" -eq 0 ]; }
 wait_for "everybody to be gone" nobody_holds
 grep -q 'has not finished the handshake in 2 seconds' ndmd.err
 stop_ndmd
+
+start_ndmd --create 'e: 0 2048 zero' --idle-timeout 1
+cat > idle.py <<'PY'
+import sys
+sys.path.insert(0, sys.argv[2])
+from nbdraw import *
+c = Client(sys.argv[1])
+assert c.go(b"e") == ACK and c.alive() and c.closed()
+PY
+python3 idle.py "$sock" "$top_srcdir/tests/server" || fail "an idle client stays"
+grep -q 'has been idle for 1 seconds' ndmd.err
+stop_ndmd

@@ -119,6 +119,9 @@ class Client:
             elif kind == 1:
                 assert n > 8
                 data += body[8:]
+            elif kind == 2:
+                assert n == 12
+                data += bytes(struct.unpack(">I", body[8:])[0])
             if flags & 1:
                 return error, data, chunks
 

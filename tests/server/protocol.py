@@ -231,6 +231,20 @@ def voided_contexts():
     assert c.go(b"disk") == ACK and c.call(STATUS, 0, 512)[0] == EINVAL
 
 
+def holes():
+    for mode in "structured", "extended":
+        c = ready(mode)
+        assert c.call(ZEROES, 0, MB)[0] == 0 and c.call(WRITE, MB, 1, 0, b"x")[0] == 0
+        for flags, kind in (0, 2), (DF, 1):
+            error, data, chunks = c.call(READ, 100, 65536, flags)
+            assert error == 0 and [k for k, _ in chunks] == [kind]
+            assert data == bytes(65536)
+            assert kind == 1 or struct.unpack(">QI", chunks[0][1]) == (100, 65536)
+        assert [k for k, _ in c.call(READ, MB - 1000, 1001)[2]] == [1]
+    c = ready()
+    assert c.call(READ, 0, 65536)[1] == bytes(65536)
+
+
 def slow_reader():
     """Far more than the server may keep for one client: it stops reading us, and forgets nothing."""
     c = ready()
@@ -287,6 +301,7 @@ for m in "simple", "structured", "extended":
 contexts("structured")
 extended()
 voided_contexts()
+holes()
 slow_reader()
 half_close()
 left_in_the_middle()
