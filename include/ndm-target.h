@@ -243,6 +243,7 @@ enum ndm_target_features {
 	NDM_TARGET_WILDCARD = 8,	/* may replace an immutable one (error) */
 	NDM_TARGET_FLUSH_BYPASS = 16,	/* one flush per device will do (linear, striped) */
 	NDM_TARGET_OURS = 32,		/* not known to the kernel */
+	NDM_TARGET_OWN_SIZE = 64,	/* a line of length 0: the constructor sets ti->nr */
 	NDM_TARGET_FORMATS = 64,	/* ctr may have to write: not built for trial (ndmd --check) */
 };
 
@@ -274,7 +275,8 @@ enum {
 	NDM_ARG_OPTIONAL = 1,	/* trailing; left out with all that come after it */
 	NDM_ARG_SECRET = 2,	/* never shown without --showkeys */
 	NDM_ARG_TRIM = 4,	/* FEATURES: nothing at all is printed when there are none */
-	NDM_ARG_COLON = 8,	/* KEYED: one word in a table, name:value:value */
+	NDM_ARG_COLON = 8,	/* KEYED: one word in a table, name:value:value;
+				   TEXT: may be a mapping of one of choices, {name: value} */
 };
 
 struct ndm_arg {
@@ -508,8 +510,10 @@ void ndm_group_add(struct ndm_group *, struct ndm_bio *clone, struct ndm_store *
 int ndm_group_wait(struct ndm_group *) ndm_waits;	/* the first error */
 
 /*
- * The payload of a key in the keyring of the process ("user", "logon", ...): copies as much as
- * finds room, returns how many bytes it has, or -errno; -ENOKEY also where there is no keyring.
+ * The payload of a key in the keyring of the process (type "user", "logon", ...), or a secret
+ * from elsewhere ("file", "fd", "credential", "exec"): copies as much as finds room, returns how
+ * many bytes there are, or -errno; -ENOKEY also where there is no keyring.  May be called on a
+ * worker; the second kind blocks, and must be.
  */
 int ndm_key_read(struct ndm_loop *, const char *type, const char *description, void *,
 		 size_t bytes);

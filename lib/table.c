@@ -75,7 +75,7 @@ static const char *line_check(const struct ndm_table *t, const struct ndm_table_
 
 	if (last && (t->targets[0].type->features & NDM_TARGET_SINGLETON))
 		return "the target before it must appear alone in table";
-	if (!line->nr)
+	if (!line->nr && !(type && type->features & NDM_TARGET_OWN_SIZE))
 		return "zero-length target";
 	if (line->start + line->nr < line->start || line->start + line->nr > SECTORS_MAX)
 		return "too large device";
@@ -115,6 +115,7 @@ static int target_build(struct ndm_table *t, struct ndm_target *ti,
 		goto out;
 	err = ti->type->ctr(ti, argc, argv);
 	ti->constructed = !err;
+	assert(err || ti->nr);
 	assert(ti->per_bio_size <= NDM_PER_BIO_MAX);
 out:
 	ti->error = NULL;
@@ -159,7 +160,7 @@ static int table_add(struct ndm_table *t, unsigned i, const struct ndm_table_lin
 		target_destroy(ti);
 	} else {
 		t->n++;
-		t->nr = line->start + line->nr;
+		t->nr = line->start + ti->nr;
 	}
 	ndm_str_free(&said);
 	return err;

@@ -16,6 +16,7 @@
 	X(switch) \
 	X(multipath) \
 	X(crypt) \
+	X(luks) \
 	X(verity) \
 	X(log_writes) \
 	X(mirror) \

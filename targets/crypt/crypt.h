@@ -37,6 +37,14 @@ struct crypt {
 	uint8_t scratch[CRYPT_LANES][CRYPT_SECTOR_MAX];
 };
 
+/* table.c: the methods, which luks.c has in common */
+int crypt_ctr(struct ndm_target *, unsigned argc, char **argv) ndm_waits;
+void crypt_dtr(struct ndm_target *);
+void crypt_postsuspend(struct ndm_target *);
+int crypt_preresume(struct ndm_target *);
+void crypt_resume(struct ndm_target *);
+void crypt_io_hints(struct ndm_target *, struct ndm_limits *);
+
 /* key.c */
 int crypt_key_size(char **text);	/* of a key in any form; moves *text behind ":SIZE" */
 int crypt_key_set(struct crypt *, char *text);		/* wipes the text */

@@ -187,7 +187,7 @@ static int crypt_construct(struct ndm_target *ti, struct crypt *c, unsigned argc
 	return err ? err : crypt_ctr_profile(ti, c);
 }
 
-static int crypt_ctr(struct ndm_target *ti, unsigned argc, char **argv)
+int crypt_ctr(struct ndm_target *ti, unsigned argc, char **argv)
 {
 	struct crypt *c = ti->private_data;
 	int err;
@@ -210,21 +210,21 @@ static int crypt_ctr(struct ndm_target *ti, unsigned argc, char **argv)
 	return 0;
 }
 
-static void crypt_dtr(struct ndm_target *ti)
+void crypt_dtr(struct ndm_target *ti)
 {
 	crypt_free(ti->private_data);
 }
 
 /* ---- suspend, resume ---- */
 
-static void crypt_postsuspend(struct ndm_target *ti)
+void crypt_postsuspend(struct ndm_target *ti)
 {
 	struct crypt *c = ti->private_data;
 
 	c->suspended = true;
 }
 
-static int crypt_preresume(struct ndm_target *ti)
+int crypt_preresume(struct ndm_target *ti)
 {
 	struct crypt *c = ti->private_data;
 
@@ -234,7 +234,7 @@ static int crypt_preresume(struct ndm_target *ti)
 	return -EAGAIN;
 }
 
-static void crypt_resume(struct ndm_target *ti)
+void crypt_resume(struct ndm_target *ti)
 {
 	struct crypt *c = ti->private_data;
 
@@ -292,7 +292,7 @@ static void crypt_status(struct ndm_target *ti, enum ndm_status what, unsigned f
 	print_words(c, out);
 }
 
-static void crypt_io_hints(struct ndm_target *ti, struct ndm_limits *limits)
+void crypt_io_hints(struct ndm_target *ti, struct ndm_limits *limits)
 {
 	struct crypt *c = ti->private_data;
 
