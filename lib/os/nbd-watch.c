@@ -60,10 +60,7 @@ static bool nbd_dirty(const struct ndm_store *s)
 
 static void nbd_settled(struct ndm_store *s)
 {
-	struct nbd_store *st = (struct nbd_store *)s;
-
-	st->lost = false;
-	st->flushed = st->writes;
+	((struct nbd_store *)s)->lost = false;
 }
 
 const struct ndm_link_ops nbd_link_ops = {

@@ -9,21 +9,11 @@
  * refused (its link stayed up) is not tried for ever: the error is passed up.
  *
  * Parked requests are in one list, in order.  Reinstating the first path, switching queueing
- * off and suspending let them go.
+ * off, suspending, and the end of a resend (resend.c) let them go.
  */
 #include <errno.h>
 
 #include "targets/multipath/multipath.h"
-
-static uint64_t path_bit(const struct mpath_path *p)
-{
-	return (uint64_t)1 << p->number % 64;
-}
-
-static bool changes_data(const struct ndm_bio *bio)
-{
-	return bio->op == NDM_WRITE || bio->op == NDM_ZEROES || bio->op == NDM_DISCARD;
-}
 
 /* ---- without a path ---- */
 
@@ -74,23 +64,39 @@ void mpath_act(struct mpath *m, struct ndm_bio *bio, enum ndm_map verdict)
 
 /* ---- sending ---- */
 
-static enum ndm_map send(struct mpath *m, struct ndm_bio *bio)
+static enum ndm_map send_down(struct mpath *m, struct ndm_bio *bio, struct mpath_path *p)
 {
 	struct mpath_io *io = ndm_per_bio(bio);
-	struct mpath_path *p = mpath_choose(m, io->sector, io->bytes);
-	struct selector *s;
+	struct selector *s = &p->group->selector;
 
-	if (!p)
-		return mpath_no_path(m, bio);
-	bio->error = 0;
-	if (bio->op == NDM_FLUSH)
-		return mpath_flush(m, bio, p);
-	s = &p->group->selector;
+	if (mpath_changes_data(bio)) {
+		m->changing++;
+		/* of zeroes no copy is kept: they are durable when they end */
+		if (bio->op == NDM_ZEROES && m->unflushed && p->link)
+			bio->flags |= NDM_FUA;
+	}
 	io->path = p;
-	io->start_ns = s->type->wants_time ? ndm_now(m->ti->loop) : 0;
+	io->start_ns = s->type->wants_time || m->checking ? ndm_now(m->ti->loop) : 0;
+	mpath_path_sent(p);
 	if (s->type->start)
 		s->type->start(s, p, io->bytes);
 	return ndm_remap(bio, p->dev, io->sector);
+}
+
+static enum ndm_map send(struct mpath *m, struct ndm_bio *bio)
+{
+	struct mpath_io *io = ndm_per_bio(bio);
+	struct mpath_path *p;
+
+	if (m->barrier) {
+		mpath_park(m, bio);
+		return NDM_MAP_SUBMITTED;
+	}
+	p = mpath_choose(m, io->sector, io->bytes);
+	if (!p)
+		return mpath_no_path(m, bio);
+	bio->error = 0;
+	return bio->op == NDM_FLUSH ? mpath_flush(m, bio, p) : send_down(m, bio, p);
 }
 
 enum ndm_map mpath_map(struct ndm_target *ti, struct ndm_bio *bio)
@@ -115,14 +121,6 @@ void mpath_kick(struct mpath *m)
 }
 
 /* ---- the end ---- */
-
-static void note_success(struct mpath_path *p, const struct ndm_bio *bio, const struct mpath_io *io)
-{
-	if (bio->op == NDM_FLUSH)
-		mpath_path_flushed(p, io->flush_writes);
-	else if (changes_data(bio) && !(bio->flags & NDM_FUA))
-		p->writes++;
-}
 
 /* In end_io() one must not end the bio: the verdict says what becomes of it. */
 static enum ndm_endio endio_verdict(struct mpath *m, struct ndm_bio *bio, enum ndm_map verdict)
@@ -153,7 +151,7 @@ static enum ndm_endio fail_over(struct mpath *m, struct ndm_bio *bio, struct mpa
 	int error = bio->error;
 
 	if (error == -EIO)
-		io->refused |= path_bit(p);
+		io->refused |= mpath_path_bit(p);
 	if (m->nvalid == 0 && !m->queue_if_no_path && !ndm_noflush_suspending(m->ti)) {
 		if (m->bio_mode)
 			bio->error = -EIO;
@@ -167,27 +165,38 @@ static enum ndm_endio fail_over(struct mpath *m, struct ndm_bio *bio, struct mpa
 	return endio_verdict(m, bio, send(m, bio));
 }
 
+static void taken_off(struct mpath *m, struct ndm_bio *bio, struct mpath_path *p)
+{
+	struct mpath_io *io = ndm_per_bio(bio);
+	struct selector *s = &p->group->selector;
+
+	mpath_path_answered(p, bio->error, io->start_ns);
+	if (s->type->end)
+		s->type->end(s, p, io->bytes, io->start_ns);
+	io->path = NULL;
+	if (mpath_changes_data(bio) && --m->changing == 0 && m->barrier)
+		ndm_wake_all(&m->resend_q);
+}
+
 enum ndm_endio mpath_end_io(struct ndm_target *ti, struct ndm_bio *bio)
 {
 	struct mpath *m = ti->private_data;
 	struct mpath_io *io = ndm_per_bio(bio);
 	struct mpath_path *p = io->path;
-	bool failed = bio->error && !mpath_error_passes(bio->error);
-	struct selector *s;
+	bool failed = bio->error && !mpath_error_passes(bio->error), ended = true;
 
 	if (!p)					/* it was on no path: killed, or a flush of several */
 		return NDM_ENDIO_DONE;
 	if (failed)
-		mpath_fail(m, p);
-	s = &p->group->selector;
-	if (s->type->end)
-		s->type->end(s, p, io->bytes, io->start_ns);
-	io->path = NULL;
+		mpath_fail(m, p, bio->error, NULL);
+	else if (!bio->error && bio->op == NDM_FLUSH)
+		mpath_flushed(m, p, bio);
+	else if (!bio->error && mpath_changes_data(bio))
+		ended = mpath_written(m, p, bio);
+	taken_off(m, bio, p);
 	if (failed)
 		return fail_over(m, bio, p);
-	if (!bio->error)
-		note_success(p, bio, io);
-	return NDM_ENDIO_DONE;
+	return ended ? NDM_ENDIO_DONE : NDM_ENDIO_INCOMPLETE;
 }
 
 void mpath_queue_if_no_path(struct mpath *m, bool on, bool save)

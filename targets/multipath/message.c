@@ -5,6 +5,10 @@
  *	fail_path <device>	reinstate_path <device>
  *	switch_group <n>	disable_group <n>	enable_group <n>
  *	queue_if_no_path	fail_if_no_path
+ *
+ * and ours: those of policy.c, and
+ *
+ *	paths			what is known of them, as JSON
  */
 #include <errno.h>
 #include <string.h>
@@ -65,7 +69,7 @@ static int path_message(struct mpath *m, const char *name, bool fail)
 		if (!same_device(p->dev->store, dev->store))
 			continue;
 		if (fail)
-			mpath_fail(m, p);
+			mpath_fail(m, p, 0, "by message");
 		else
 			mpath_reinstate(m, p);
 	}
@@ -77,13 +81,28 @@ int mpath_message(struct ndm_target *ti, unsigned argc, char **argv, struct ndm_
 	struct mpath *m = ti->private_data;
 	const char *verb = argv[0];
 
-	(void)reply;
+	int err;
+
+	if (argc == 1 && !strcasecmp(verb, "paths")) {
+		mpath_report(m, reply);
+		return 1;
+	}
 	if (m->suspended)
 		return ndm_error(ti, -EBUSY, "the device is suspended");
 	if (argc == 1 && (!strcasecmp(verb, "queue_if_no_path") ||
 			  !strcasecmp(verb, "fail_if_no_path"))) {
 		mpath_queue_if_no_path(m, *verb == 'q' || *verb == 'Q', false);
 		return 0;
+	}
+	if (strncasecmp(verb, "ndm_", 4)) {
+		struct ndm_args as = { .argc = argc - 1, .argv = argv + 1 };
+
+		err = mpath_policy_word(m, verb, &as);
+		if (err <= 0) {
+			mpath_check_now(m);
+			mpath_check_start(m);
+			return err;
+		}
 	}
 	if (argc != 2)
 		return ndm_error(ti, -EINVAL, "Invalid multipath message arguments. "

@@ -7,7 +7,13 @@
  *	path.c       which path takes a request; failing and reinstating paths; groups
  *	io.c         requests: sent, failed over, parked while there is no path
  *	flush.c      FLUSH, to every path that has something to flush
+ *	unflushed.c  a copy of what was written and not yet flushed
+ *	resend.c     which is sent again when the server that took it has gone
+ *	policy.c     what multipathd would be told: words of ours in tables and messages
+ *	checker.c    what multipathd would do: probes, reinstating, giving paths up
+ *	failback.c   back to a better group; enough of waiting for a path
  *	message.c    messages
+ *	report.c     all that is known of the paths, as JSON
  *	selector.c   and one file for each selector
  */
 #ifndef NDM_TARGETS_MULTIPATH_H
@@ -21,9 +27,31 @@
 
 struct mpath_group;
 
+#define MPATH_WHY_BYTES 160
+
+/* Of a path, for the checker and for people; times are 0 until there is one. */
+struct mpath_health {
+	struct ndm_link_watch watch;		/* first, likewise */
+	bool watching;
+	bool probing;
+	bool returned;				/* its link is there again: ask at once */
+	uint64_t probe_ns;			/* when the probe under way was sent */
+	uint64_t alive_ns;			/* when it last answered anything */
+	uint64_t busy_ns;			/* when it last went from idle to busy */
+	unsigned in_flight;
+	uint64_t ios, errors;
+	uint64_t latency_ns;			/* of late: an average that forgets */
+	int error;				/* the last that made it fail */
+	uint64_t error_ns;
+	char why[MPATH_WHY_BYTES];
+};
+
 struct mpath_path {
+	struct mpath_health health;		/* first: see checker.c */
+	struct mpath *m;
 	struct mpath_group *group;
 	struct ndm_dev *dev;
+	const struct ndm_link_ops *link;	/* of its store; NULL: it cannot be lost */
 	unsigned number;			/* from 0, over all groups */
 	bool active;
 	unsigned fail_count;			/* never reset */
@@ -43,6 +71,23 @@ struct mpath_group {
 	struct selector selector;
 };
 
+enum mpath_failback {
+	MPATH_FAILBACK_MANUAL,
+	MPATH_FAILBACK_IMMEDIATE,
+	MPATH_FAILBACK_FOLLOWOVER,		/* when a group's first path comes back */
+	MPATH_FAILBACK_AFTER,			/* failback_ns after a better group can be used */
+};
+
+struct mpath_policy {
+	uint64_t every_ns, timeout_ns;		/* checker; 0 = none */
+	enum mpath_failback failback;
+	uint64_t failback_ns;
+	bool retry_limited;			/* no_path_retry is a number */
+	unsigned retries;			/* of so many checks without a path */
+	uint64_t unflushed_bytes;		/* kept at most; 0 = nothing is */
+	bool unflushed_given;
+};
+
 struct mpath {
 	struct ndm_target *ti;
 
@@ -57,6 +102,25 @@ struct mpath {
 	struct mpath_group *current, *next;	/* next: the group to try first, once */
 
 	struct ndm_bio *parked, *parked_last;
+
+	struct mpath_policy policy;
+	bool checking;				/* the checker runs */
+	struct ndm_waitq checker_q;		/* it waits here */
+	unsigned probes;			/* tasks under way */
+	uint64_t no_path_ns;			/* since when; 0 = there is one */
+	bool gave_up;				/* queueing was switched off after the retries */
+	uint64_t better_ns;			/* since when a better group could be used */
+	bool followover;			/* a group has got its first path back */
+
+	struct unflushed *unflushed;		/* NULL: nothing is kept */
+	uint64_t failures;			/* of all paths, counted up
+						 * so that one can see that there was none */
+	bool resending, resend_failed;
+	bool barrier;				/* requests wait for a resend */
+	unsigned changing;			/* WRITE, ZEROES, DISCARD on a path */
+	struct ndm_waitq resend_q;
+	bool own_flush;				/* to make room for unflushed writes */
+	struct ndm_bio *unacked, *unacked_last;	/* writes that end when it has */
 };
 
 /* What belongs to a request while it is ours. */
@@ -64,6 +128,7 @@ struct mpath_io {
 	struct mpath_path *path;		/* NULL: it is on none */
 	uint64_t sector, bytes;
 	uint64_t start_ns;			/* 0: nobody wants to know */
+	uint64_t covers;			/* FLUSH: of the unflushed log, when it was sent */
 	uint64_t flush_writes;			/* FLUSH: path->writes when it was sent */
 	uint64_t refused;			/* paths whose server itself said no; bit = number % 64 */
 };
@@ -76,7 +141,8 @@ struct mpath_path *mpath_path_nth(const struct mpath *, unsigned n);	/* over all
 
 /* The path for a request of so many bytes, or NULL when none is left. */
 struct mpath_path *mpath_choose(struct mpath *, uint64_t sector, uint64_t bytes);
-void mpath_fail(struct mpath *, struct mpath_path *);
+/* why: for people; NULL where somebody has asked for it */
+void mpath_fail(struct mpath *, struct mpath_path *, int error, const char *why);
 void mpath_reinstate(struct mpath *, struct mpath_path *);
 void mpath_group_bypass(struct mpath *, struct mpath_group *, bool bypass);
 void mpath_group_switch(struct mpath *, struct mpath_group *);
@@ -100,11 +166,82 @@ void mpath_queue_if_no_path(struct mpath *, bool on, bool save);
 
 /* How to send a FLUSH that has been given this path. */
 enum ndm_map mpath_flush(struct mpath *, struct ndm_bio *, struct mpath_path *);
+/* A flush of this path alone has ended well. */
+void mpath_flushed(struct mpath *, struct mpath_path *, struct ndm_bio *);
 
-/* ---- message.c, status.c ---- */
+/* ---- unflushed.c ---- */
+
+struct unflushed *unflushed_new(struct ndm_loop *, uint64_t bytes_max);
+void unflushed_free(struct unflushed *);
+/* A write to a path has ended well; false: no room. */
+bool unflushed_note(struct unflushed *, unsigned path, const struct ndm_bio *);
+/* These sectors have been made durable otherwise, or their contents do not matter. */
+void unflushed_forget(struct unflushed *, uint64_t sector, uint64_t nr);
+uint64_t unflushed_now(const struct unflushed *);	/* for unflushed_drop() */
+/* All that was noted up to then is durable. */
+void unflushed_drop(struct unflushed *, uint64_t until);
+/* The path has failed: what it took is lost.  Whether anything is, now. */
+bool unflushed_lose(struct unflushed *, unsigned path);
+bool unflushed_lost(const struct unflushed *);
+bool unflushed_half_full(const struct unflushed *);
+uint64_t unflushed_bytes(const struct unflushed *);
+/*
+ * A walk over what is lost.  Nothing is dropped before it ends, so the bytes stay where they
+ * are.
+ */
+struct unflushed_page { uint64_t sector; uint8_t mask; const unsigned char *bytes; };
+void unflushed_walk(struct unflushed *);
+bool unflushed_next(struct unflushed *, struct unflushed_page *);
+void unflushed_moved(struct unflushed *, uint64_t sector, uint64_t paths);	/* bits */
+void unflushed_walked(struct unflushed *);
+
+/* ---- resend.c ---- */
+
+/* The path is not to be relied upon any more: its unflushed writes go elsewhere. */
+void mpath_lost(struct mpath *, struct mpath_path *);
+/* Starts what is to be done, if it can be done now. */
+void mpath_resend(struct mpath *);
+/* A write has ended well; false: its end has to wait, and will be seen to. */
+bool mpath_written(struct mpath *, struct mpath_path *, struct ndm_bio *);
+void mpath_settle(struct mpath *) ndm_waits;	/* at the end of a suspend */
+
+/* ---- checker.c ---- */
+
+/* For everything that is sent to a path; start_ns 0: its time does not count. */
+void mpath_path_sent(struct mpath_path *);
+void mpath_path_answered(struct mpath_path *, int error, uint64_t start_ns);
+
+void mpath_watch(struct mpath *);		/* all paths' links */
+void mpath_unwatch(struct mpath *);
+void mpath_check_start(struct mpath *);		/* if the policy has a checker and none runs */
+void mpath_check_now(struct mpath *);
+
+/* ---- failback.c ---- */
+
+void mpath_failback(struct mpath *, uint64_t now);
+void mpath_came_back(struct mpath *, struct mpath_path *);
+
+/* ---- policy.c ---- */
+
+/* A feature word or message of ours and what follows it; 1: it is none. */
+int mpath_policy_word(struct mpath *, const char *word, struct ndm_args *);
+
+/* ---- message.c, status.c, report.c ---- */
+
+void mpath_report(struct mpath *, struct ndm_str *);
 
 int mpath_message(struct ndm_target *, unsigned argc, char **argv, struct ndm_str *);
 void mpath_status(struct ndm_target *, enum ndm_status, unsigned flags, struct ndm_str *);
+
+static inline uint64_t mpath_path_bit(const struct mpath_path *p)
+{
+	return (uint64_t)1 << p->number % 64;
+}
+
+static inline bool mpath_changes_data(const struct ndm_bio *bio)
+{
+	return bio->op == NDM_WRITE || bio->op == NDM_ZEROES || bio->op == NDM_DISCARD;
+}
 
 static inline bool mpath_path_dirty(const struct mpath_path *p)
 {

@@ -7,6 +7,8 @@
  * those that are disabled last.  There is no way back to an earlier group by itself.
  */
 #include <errno.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "targets/multipath/multipath.h"
 
@@ -59,16 +61,26 @@ struct mpath_path *mpath_choose(struct mpath *m, uint64_t sector, uint64_t bytes
 	return p;
 }
 
-void mpath_fail(struct mpath *m, struct mpath_path *p)
+void mpath_fail(struct mpath *m, struct mpath_path *p, int error, const char *why)
 {
+	struct mpath_health *h = &p->health;
+
 	if (!p->active)
 		return;
-	ndm_warn(m->ti, "failing path %s", p->dev->name);
+	h->error = error;
+	h->error_ns = ndm_now(m->ti->loop);
+	if (!why && p->link && !p->link->up(p->dev->store))
+		why = p->link->why(p->dev->store);
+	snprintf(h->why, sizeof h->why, "%s", why ? why : strerror(-error));
+	ndm_warn(m->ti, "failing path %s: %s", p->dev->name, h->why);
 	p->group->selector.type->fail(&p->group->selector, p);
 	p->active = false;
 	p->fail_count++;
 	m->nvalid--;
+	m->failures++;
 	ndm_event(m->ti);
+	mpath_lost(m, p);
+	mpath_check_now(m);
 }
 
 void mpath_reinstate(struct mpath *m, struct mpath_path *p)
@@ -76,10 +88,17 @@ void mpath_reinstate(struct mpath *m, struct mpath_path *p)
 	if (p->active)
 		return;
 	ndm_warn(m->ti, "reinstating path %s", p->dev->name);
+	if (p->link)
+		p->link->settled(p->dev->store);
+	/* what it took has gone elsewhere, or goes to it again before anything else */
+	if (p->link && m->unflushed)
+		p->flushed = p->writes;
 	p->group->selector.type->reinstate(&p->group->selector, p);
 	p->active = true;
 	m->nvalid++;
 	ndm_event(m->ti);
+	mpath_came_back(m, p);
+	mpath_resend(m);
 	if (m->nvalid == 1)
 		mpath_kick(m);
 }

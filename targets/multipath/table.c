@@ -21,6 +21,9 @@
 #include "targets/multipath/multipath.h"
 
 #define COUNT_MAX 1024u
+#define KERNEL_WORDS_MAX 8u
+#define WORDS_MAX 32u
+#define UNFLUSHED_DEFAULT ((uint64_t)32 << 20)
 
 struct mpath_path *mpath_path_nth(const struct mpath *m, unsigned n)
 {
@@ -45,6 +48,7 @@ static int queue_mode(struct mpath *m, const char *word)
 static int feature(struct mpath *m, struct ndm_args *as)
 {
 	const char *word = ndm_args_shift(as);
+	int err;
 
 	if (!strcasecmp(word, "queue_if_no_path")) {
 		m->queue_if_no_path = true;
@@ -63,14 +67,31 @@ static int feature(struct mpath *m, struct ndm_args *as)
 				     &m->pg_init_delay_ms);
 	if (!strcasecmp(word, "queue_mode") && as->argc)
 		return queue_mode(m, ndm_args_shift(as));
+	if (!strncasecmp(word, "ndm_", 4)) {
+		err = mpath_policy_word(m, word, as);
+		if (err <= 0)
+			return err;
+	}
 	return ndm_error(m->ti, -EINVAL, "Unrecognised multipath feature request: '%s'", word);
+}
+
+/* The kernel takes 8 words; with ours there may be more. */
+static bool has_policy(const struct ndm_args *as)
+{
+	unsigned i;
+
+	for (i = 1; i < as->argc && i <= WORDS_MAX; i++)
+		if (!strncasecmp(as->argv[i], "ndm_", 4))
+			return true;
+	return false;
 }
 
 static int features(struct mpath *m, struct ndm_args *as)
 {
 	struct ndm_args own;
 	unsigned n;
-	int err = ndm_args_group(m->ti, as, 0, 8, "invalid number of feature args", &n);
+	int err = ndm_args_group(m->ti, as, 0, has_policy(as) ? WORDS_MAX : KERNEL_WORDS_MAX,
+				 "invalid number of feature args", &n);
 
 	if (err)
 		return err;
@@ -100,18 +121,53 @@ static int handler(struct mpath *m, struct ndm_args *as)
 
 /* ---- groups ---- */
 
+/*
+ * With a checker a server may be away when the table is loaded: the path begins as a failed
+ * one, and is looked at when the server comes.
+ */
+static int get_absent(struct mpath *m, const char *name, struct ndm_dev **dev)
+{
+	struct ndm_str spec = { 0 };
+	int err;
+
+	ndm_printf(&spec, "%s%cndm-size=%llu", name, strchr(name, '?') ? '&' : '?',
+		   (unsigned long long)(m->ti->begin + m->ti->nr) * NDM_SECTOR_BYTES);
+	err = ndm_get_dev(m->ti, spec.text, m->ti->begin, m->ti->nr, dev);
+	ndm_str_free(&spec);
+	return err;
+}
+
+static int get_dev(struct mpath *m, const char *name, struct ndm_dev **dev)
+{
+	int err = ndm_get_dev(m->ti, name, m->ti->begin, m->ti->nr, dev);
+
+	if (!err || !m->policy.every_ns || strncmp(name, "nbd", 3) || strstr(name, "ndm-size="))
+		return err;
+	ndm_warn(m->ti, "path %s is away: %s", name, m->ti->error->len ? m->ti->error->text
+						      : strerror(-err));
+	if (!get_absent(m, name, dev)) {
+		ndm_str_free(m->ti->error);
+		err = 0;
+	}
+	return err;
+}
+
 static int path_ctr(struct mpath *m, struct mpath_group *g, struct ndm_args *as)
 {
 	struct mpath_path *p = &g->paths[g->npaths];
 	const char *name = ndm_args_shift(as);
-	int err = ndm_get_dev(m->ti, name, m->ti->begin, m->ti->nr, &p->dev);
+	int err = get_dev(m, name, &p->dev);
 
 	if (err)
 		return ndm_error(m->ti, err, "error getting device");
 	if (m->handler)
 		return ndm_error(m->ti, -ENODEV, "error attaching hardware handler: '%s' drives a "
 				 "SCSI controller, and '%s' is none", m->handler, name);
+	p->m = m;
 	p->group = g;
+	p->link = p->dev->store->ops->link;
+	if (p->link && p->link->dirty(p->dev->store))
+		p->writes = 1;			/* by the table before this one */
 	p->number = m->npaths;
 	p->active = true;
 	err = g->selector.type->add(m->ti, &g->selector, p, as->argc, as->argv);
@@ -228,6 +284,35 @@ static void mpath_free(struct mpath *m)
 	}
 	ndm_free(m->groups);
 	ndm_free(m->handler);
+	unflushed_free(m->unflushed);
+}
+
+/* Paths whose servers are away, and a place for what those that are not may lose. */
+static int links_ctr(struct mpath *m)
+{
+	uint64_t bytes = m->policy.unflushed_given ? m->policy.unflushed_bytes : UNFLUSHED_DEFAULT;
+	bool any = false;
+	unsigned i;
+
+	ndm_waitq_init(&m->checker_q, m->ti->loop);
+	ndm_waitq_init(&m->resend_q, m->ti->loop);
+	m->nvalid = m->npaths;
+	for (i = 0; i < m->npaths; i++) {
+		struct mpath_path *p = mpath_path_nth(m, i);
+
+		if (!p->link)
+			continue;
+		any = true;
+		if (p->link->up(p->dev->store) || !m->policy.every_ns)
+			continue;
+		p->group->selector.type->fail(&p->group->selector, p);
+		p->active = false;
+		m->nvalid--;
+	}
+	if (!any || !bytes)
+		return 0;
+	m->unflushed = unflushed_new(m->ti->loop, bytes);
+	return m->unflushed ? 0 : ndm_error(m->ti, -ENOMEM, "no memory for unflushed writes");
 }
 
 static int mpath_ctr(struct ndm_target *ti, unsigned argc, char **argv)
@@ -244,11 +329,13 @@ static int mpath_ctr(struct ndm_target *ti, unsigned argc, char **argv)
 		err = handler(m, &as);
 	if (!err)
 		err = groups_ctr(m, &as);
+	if (!err)
+		err = links_ctr(m);
 	if (err) {
 		mpath_free(m);
 		return err;
 	}
-	m->nvalid = m->npaths;
+	mpath_watch(m);
 	ti->num_flush = ti->num_discard = ti->num_zeroes = 1;
 	ti->request_based = !m->bio_mode;
 	ti->extents = true;
@@ -258,6 +345,7 @@ static int mpath_ctr(struct ndm_target *ti, unsigned argc, char **argv)
 
 static void mpath_dtr(struct ndm_target *ti)
 {
+	mpath_unwatch(ti->private_data);
 	mpath_free(ti->private_data);
 }
 
@@ -275,12 +363,14 @@ static void mpath_presuspend(struct ndm_target *ti)
 		mpath_queue_if_no_path(m, false, true);
 	else
 		mpath_kick(m);
+	mpath_check_now(m);			/* the checker sees that it is to stop */
 }
 
 static void mpath_postsuspend(struct ndm_target *ti)
 {
 	struct mpath *m = ti->private_data;
 
+	mpath_settle(m);
 	m->suspended = true;
 }
 
@@ -293,6 +383,8 @@ static void mpath_resume(struct ndm_target *ti)
 		m->queue_if_no_path = true;
 		m->saved_queue = false;
 	}
+	mpath_check_start(m);
+	mpath_resend(m);
 }
 
 /* ---- the words ---- */
@@ -315,6 +407,24 @@ static const struct ndm_arg mode_args[] = {
 	  .help = "rq (or mq) or bio." },
 	{ 0 }
 };
+static const struct ndm_arg checker_args[] = {
+	{ .name = "every", .kind = NDM_ARG_MS, .help = "How often an idle or failed path is asked." },
+	{ .name = "timeout", .kind = NDM_ARG_MS,
+	  .help = "After how long a silence a path is given up." },
+	{ 0 }
+};
+static const struct ndm_arg failback_args[] = {
+	{ .name = "failback", .kind = NDM_ARG_TEXT,
+	  .help = "manual, immediate, followover or seconds." },
+	{ 0 }
+};
+static const struct ndm_arg retry_args[] = {
+	{ .name = "checks", .kind = NDM_ARG_TEXT, .help = "queue, fail or a number of checks." },
+	{ 0 }
+};
+static const struct ndm_arg unflushed_args[] = {
+	{ .name = "bytes", .kind = NDM_ARG_BYTES, .help = "0: nothing is kept." }, { 0 }
+};
 static const struct ndm_arg feature_args[] = {
 	{ .name = "queue_if_no_path", .kind = NDM_ARG_FLAG,
 	  .help = "Requests wait while there is no path, rather than fail." },
@@ -326,6 +436,16 @@ static const struct ndm_arg feature_args[] = {
 	  .help = "For hardware handlers; accepted and without effect." },
 	{ .name = "queue_mode", .kind = NDM_ARG_KEYED, .sub = mode_args,
 	  .help = "Printed as given; a device keeps the one of its first table." },
+	{ .name = "ndm_checker", .kind = NDM_ARG_KEYED, .sub = checker_args,
+	  .help = "Finds out which paths work, and reinstates those that do again.  This and what "
+		  "follows is ours, and not printed." },
+	{ .name = "ndm_failback", .kind = NDM_ARG_KEYED, .sub = failback_args,
+	  .help = "When to go back to a better group." },
+	{ .name = "ndm_no_path_retry", .kind = NDM_ARG_KEYED, .sub = retry_args,
+	  .help = "For how long requests wait for a path, with queue_if_no_path." },
+	{ .name = "ndm_unflushed", .kind = NDM_ARG_KEYED, .sub = unflushed_args,
+	  .help = "How much is kept of what was written and not yet flushed, to write it again "
+		  "when a server dies; 32 MiB by default." },
 	{ 0 }
 };
 

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * unflushed.c - a copy of what was written and not yet flushed.
+ *
+ * A server that dies may take with it what it has acknowledged and not yet made durable.  As
+ * long as we have it too nothing is lost: it can be written again down another path, or down
+ * the same when the server is back (NFS clients do so with writes not yet committed).
+ *
+ * Kept are pages of 8 sectors, each with a bit for every sector that counts, and a bit for
+ * every path that has taken a part of it.  A sector has one content, the last acknowledged, so
+ * writing a page again can never bring back what was overwritten; that is also why a write
+ * that needs no copy itself (FUA) has to clear the bits of its sectors.
+ *
+ * Pages are listed in the order of their last write.  A flush covers what was noted before it
+ * was sent: that is a number, and when it has ended all pages up to that number are dropped.
+ * Not so those of a path that has failed: they are lost, until they have been written again.
+ */
+#include <string.h>
+
+#include "targets/multipath/multipath.h"
+
+#define PAGE_SECTORS 8u
+#define PAGE_BYTES (PAGE_SECTORS * NDM_SECTOR_BYTES)
+
+struct page {
+	struct page *hash_next;
+	struct page *prev, *next;		/* oldest write first */
+	uint64_t number;			/* sector / PAGE_SECTORS */
+	uint64_t seq;				/* of its last write */
+	uint64_t paths;				/* bits: who took a part of it */
+	uint8_t mask;				/* bits: which sectors count */
+	bool lost;
+	unsigned char *bytes;
+};
+
+struct unflushed {
+	struct ndm_loop *loop;
+	struct page **hash;
+	unsigned hash_size;			/* a power of 2 */
+	unsigned npages, max_pages, nlost;
+	struct page *first, *last;
+	struct page *free;
+	struct page *at;			/* of the walk */
+	uint64_t seq;
+	bool held;				/* dropping waits */
+	uint64_t drop_until;
+};
+
+struct unflushed *unflushed_new(struct ndm_loop *loop, uint64_t bytes_max)
+{
+	struct unflushed *u = ndm_zalloc(sizeof *u);
+
+	if (!u)
+		return NULL;
+	u->loop = loop;
+	u->max_pages = bytes_max / PAGE_BYTES < UINT32_MAX / 4 ? (unsigned)(bytes_max / PAGE_BYTES)
+		       : UINT32_MAX / 4;
+	for (u->hash_size = 64; u->hash_size < u->max_pages; u->hash_size *= 2)
+		;
+	u->hash = ndm_calloc(u->hash_size, sizeof *u->hash);
+	if (!u->hash) {
+		ndm_free(u);
+		return NULL;
+	}
+	return u;
+}
+
+static struct page **hash_slot(struct unflushed *u, uint64_t number)
+{
+	struct page **p = &u->hash[(number * 0x9e3779b97f4a7c15u >> 32) & (u->hash_size - 1)];
+
+	while (*p && (*p)->number != number)
+		p = &(*p)->hash_next;
+	return p;
+}
+
+static void list_del(struct unflushed *u, struct page *p)
+{
+	if (p->prev)
+		p->prev->next = p->next;
+	else
+		u->first = p->next;
+	if (p->next)
+		p->next->prev = p->prev;
+	else
+		u->last = p->prev;
+}
+
+static void list_add(struct unflushed *u, struct page *p)
+{
+	p->next = NULL;
+	p->prev = u->last;
+	if (u->last)
+		u->last->next = p;
+	else
+		u->first = p;
+	u->last = p;
+}
+
+static void page_drop(struct unflushed *u, struct page *p)
+{
+	*hash_slot(u, p->number) = p->hash_next;
+	if (u->at == p)
+		u->at = p->next;
+	list_del(u, p);
+	ndm_buffer_put(u->loop, p->bytes, PAGE_BYTES);
+	p->next = u->free;
+	u->free = p;
+	u->npages--;
+	u->nlost -= p->lost;
+}
+
+static struct page *page_make(struct unflushed *u, struct page **slot, uint64_t number)
+{
+	struct page *p = u->free;
+	void *bytes;
+
+	if (u->npages >= u->max_pages)
+		return NULL;
+	bytes = ndm_buffer_get(u->loop, PAGE_BYTES);
+	if (!bytes)
+		return NULL;
+	if (p)
+		u->free = p->next;
+	else
+		p = ndm_zalloc(sizeof *p);
+	if (!p) {
+		ndm_buffer_put(u->loop, bytes, PAGE_BYTES);
+		return NULL;
+	}
+	*p = (struct page){ .number = number, .bytes = bytes };
+	*slot = p;
+	u->npages++;
+	list_add(u, p);
+	return p;
+}
+
+void unflushed_free(struct unflushed *u)
+{
+	struct page *p;
+
+	if (!u)
+		return;
+	while (u->first)
+		page_drop(u, u->first);
+	while ((p = u->free)) {
+		u->free = p->next;
+		ndm_free(p);
+	}
+	ndm_free(u->hash);
+	ndm_free(u);
+}
+
+/* Bits of a page's sectors that belong to [sector, sector + nr). */
+static uint8_t page_bits(uint64_t number, uint64_t sector, uint64_t nr)
+{
+	uint64_t begin = number * PAGE_SECTORS, first = sector > begin ? sector - begin : 0;
+	uint64_t end = sector + nr < begin + PAGE_SECTORS ? sector + nr - begin : PAGE_SECTORS;
+
+	return (uint8_t)((0xffu << first) & (0xffu >> (PAGE_SECTORS - end)));
+}
+
+void unflushed_forget(struct unflushed *u, uint64_t sector, uint64_t nr)
+{
+	uint64_t number, last = (sector + nr - 1) / PAGE_SECTORS;
+	struct page *p, *next;
+
+	if (!u->npages)
+		return;
+	if (nr / PAGE_SECTORS > u->npages) {	/* a large discard: rather look at all pages */
+		for (p = u->first; p; p = next) {
+			next = p->next;
+			if (p->number < sector / PAGE_SECTORS || p->number > last)
+				continue;
+			p->mask &= (uint8_t)~page_bits(p->number, sector, nr);
+			if (!p->mask && !u->held)
+				page_drop(u, p);
+		}
+		return;
+	}
+	for (number = sector / PAGE_SECTORS; number <= last; number++) {
+		p = *hash_slot(u, number);
+		if (!p)
+			continue;
+		p->mask &= (uint8_t)~page_bits(number, sector, nr);
+		if (!p->mask && !u->held)
+			page_drop(u, p);
+	}
+}
+
+bool unflushed_note(struct unflushed *u, unsigned path, const struct ndm_bio *bio)
+{
+	uint64_t sector = bio->sector, nr = bio->nr, number, n;
+	struct ndm_data data = bio->data;
+	struct page **slot, *p;
+
+	u->seq++;
+	while (nr) {
+		number = sector / PAGE_SECTORS;
+		n = PAGE_SECTORS - sector % PAGE_SECTORS;
+		if (n > nr)
+			n = nr;
+		slot = hash_slot(u, number);
+		p = *slot ? *slot : page_make(u, slot, number);
+		if (!p) {
+			unflushed_forget(u, sector, nr);	/* what is there is older */
+			return false;
+		}
+		ndm_data_from(&data, n * NDM_SECTOR_BYTES,
+			      p->bytes + sector % PAGE_SECTORS * NDM_SECTOR_BYTES);
+		p->mask |= page_bits(number, sector, n);
+		p->paths |= (uint64_t)1 << path % 64;
+		p->seq = u->seq;
+		if (u->last != p) {
+			if (u->at == p)
+				u->at = p->next;
+			list_del(u, p);
+			list_add(u, p);
+		}
+		data = ndm_data_skip(data, n * NDM_SECTOR_BYTES);
+		sector += n;
+		nr -= n;
+	}
+	return true;
+}
+
+uint64_t unflushed_now(const struct unflushed *u)
+{
+	return u->seq;
+}
+
+void unflushed_drop(struct unflushed *u, uint64_t until)
+{
+	struct page *p, *next;
+
+	if (u->held) {
+		if (until > u->drop_until)
+			u->drop_until = until;
+		return;
+	}
+	for (p = u->first; p && p->seq <= until; p = next) {
+		next = p->next;
+		if (!p->lost)
+			page_drop(u, p);
+	}
+}
+
+bool unflushed_lose(struct unflushed *u, unsigned path)
+{
+	uint64_t bit = (uint64_t)1 << path % 64;
+	struct page *p;
+
+	for (p = u->first; p; p = p->next) {
+		if (!(p->paths & bit))
+			continue;
+		p->paths &= ~bit;
+		u->nlost += !p->lost;
+		p->lost = true;
+	}
+	return u->nlost;
+}
+
+bool unflushed_lost(const struct unflushed *u)
+{
+	return u->nlost;
+}
+
+bool unflushed_half_full(const struct unflushed *u)
+{
+	return u->npages > u->max_pages / 2;
+}
+
+uint64_t unflushed_bytes(const struct unflushed *u)
+{
+	return (uint64_t)u->npages * PAGE_BYTES;
+}
+
+/* ---- writing it again ---- */
+
+void unflushed_walk(struct unflushed *u)
+{
+	u->held = true;
+	u->at = u->first;
+}
+
+bool unflushed_next(struct unflushed *u, struct unflushed_page *out)
+{
+	struct page *p = u->at;
+
+	while (p && !p->lost)
+		p = p->next;
+	u->at = p ? p->next : NULL;
+	if (!p)
+		return false;
+	*out = (struct unflushed_page){ .sector = p->number * PAGE_SECTORS, .mask = p->mask,
+					.bytes = p->bytes };
+	return true;
+}
+
+void unflushed_moved(struct unflushed *u, uint64_t sector, uint64_t paths)
+{
+	struct page *p = *hash_slot(u, sector / PAGE_SECTORS);
+
+	if (!p || !p->lost)
+		return;
+	p->paths |= paths;
+	p->lost = false;
+	u->nlost--;
+}
+
+void unflushed_walked(struct unflushed *u)
+{
+	u->held = false;
+	u->at = NULL;
+	unflushed_drop(u, u->drop_until);
+}
