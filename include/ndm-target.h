@@ -244,7 +244,7 @@ enum ndm_target_features {
 	NDM_TARGET_FLUSH_BYPASS = 16,	/* one flush per device will do (linear, striped) */
 	NDM_TARGET_OURS = 32,		/* not known to the kernel */
 	NDM_TARGET_OWN_SIZE = 64,	/* a line of length 0: the constructor sets ti->nr */
-	NDM_TARGET_FORMATS = 64,	/* ctr may have to write: not built for trial (ndmd --check) */
+	NDM_TARGET_FORMATS = 128,	/* ctr may have to write: not built for trial (ndmd --check) */
 };
 
 /*

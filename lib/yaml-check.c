@@ -4,13 +4,15 @@
  *
  * That happens in a context of its own, on the same loops, where nobody sees it.  A trial table
  * is a read-only one, so that its devices are opened for reading and no constructor can write
- * to them; targets that have to write when they begin (NDM_TARGET_FORMATS, ALWAYS_WRITABLE) are
- * not tried.  In place of a volume that others stand on, and of the devices that are there
+ * to them; targets that have to write when they begin (NDM_TARGET_FORMATS, ALWAYS_WRITABLE), or
+ * that say their size only when they have been unlocked (OWN_SIZE), are not tried.  In place of a volume that others stand on, and of the devices that are there
  * already, stand zeroes of the same size.
  */
 #include <stdlib.h>
 
 #include "yaml-impl.h"
+
+#define UNKNOWN_SECTORS (1ull << 50)
 
 struct checker {
 	struct ndm_context *ctx; /* the real one */
@@ -93,7 +95,8 @@ static bool can_be_tried(const struct ndm_volume *v)
 	for (unsigned i = 0; i < v->nlines; i++) {
 		const struct ndm_target_type *type = ndm_target_type_find(v->lines[i].type);
 
-		if (type->features & (NDM_TARGET_FORMATS | NDM_TARGET_ALWAYS_WRITABLE))
+		if (type->features & (NDM_TARGET_FORMATS | NDM_TARGET_ALWAYS_WRITABLE |
+				      NDM_TARGET_OWN_SIZE))
 			return false;
 	}
 	return true;
@@ -121,7 +124,13 @@ static int try_volume(struct checker *c, const struct ndm_volume *v)
 		failed(c, v, -EINVAL, &reason);
 		ndm_str_free(&reason);
 	}
-	return stand_in(dev, last->start + last->nr);
+	if (last->nr)
+		/* of unknown size: large enough for whoever stands on it */
+	return stand_in(dev, last->nr ? last->start + last->nr : UNKNOWN_SECTORS);
+	/* only the table itself knows its size: it stands there as it is */
+	ndm_device_resume(dev, 0, &reason);
+	ndm_str_free(&reason);
+	return 0;
 }
 
 /* From the top of each stack down; the list changes with each that goes. */
