@@ -106,11 +106,22 @@ static uint32_t check(const struct conn *c, const struct header *h)
 
 /* ---- submitting ---- */
 
+/* The device may have become smaller than the client was told. */
+static bool beyond_end(const struct request *r)
+{
+	uint64_t size = ndm_opener_store(r->conn->opener)->nr << NDM_SECTOR_SHIFT;
+
+	return r->type != NBD_CMD_FLUSH && (r->length > size || r->offset > size - r->length);
+}
+
 static void io_done(struct ndm_io *io)
 {
 	struct request *r = (struct request *)io;
 	uint32_t error = reply_errno(r, io->error);
 
+	if (error && beyond_end(r))
+		error = r->type == NBD_CMD_WRITE || r->type == NBD_CMD_WRITE_ZEROES ? NBD_ENOSPC :
+			NBD_EINVAL;
 	if (error)
 		reply_error(r, error);
 	else

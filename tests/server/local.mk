@@ -4,6 +4,7 @@ server_tests = \
 	tests/server/crowd.sh \
 	tests/server/drain.sh \
 	tests/server/handover.sh \
+	tests/server/live.sh \
 	tests/server/metrics.sh \
 	tests/server/process.sh \
 	tests/server/protocol.sh \
