@@ -15,7 +15,9 @@ target_pages = \
 	man/generated/ndm-flakey.7 \
 	man/generated/ndm-linear.7 \
 	man/generated/ndm-log-writes.7 \
+	man/generated/ndm-luks.7 \
 	man/generated/ndm-mirror.7 \
+	man/generated/ndm-powerfail.7 \
 	man/generated/ndm-snapshot-merge.7 \
 	man/generated/ndm-snapshot-origin.7 \
 	man/generated/ndm-snapshot.7 \
