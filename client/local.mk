@@ -51,9 +51,10 @@ TESTS += tests/client/completion.sh tests/client/json.sh tests/client/preload-to
 EXTRA_DIST += contrib/preload/README.md
 EXTRA_DIST += tests/client/completion.sh tests/client/json.sh tests/client/preload-tools.sh \
 	tests/client/same-as-dmsetup.sh tests/client/words.sh tests/client/functions.sh \
-	tests/client/fake-ndmd.py tests/client/check-json.py tests/client/same-as-dmsetup.py \
-	tests/client/commands-devices.txt tests/client/commands-server.txt \
-	tests/client/commands-stats.txt tests/client/commands-words.txt
+	tests/client/fake-ndmd.py tests/client/check-json.py tests/client/random-commands.py \
+	tests/client/same-as-dmsetup.py tests/client/commands-devices.txt \
+	tests/client/commands-server.txt tests/client/commands-stats.txt \
+	tests/client/commands-words.txt
 
 dist_man_MANS += man/ndmsetup.8 man/ndm.1
 

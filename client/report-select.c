@@ -164,13 +164,19 @@ static bool take_regex(struct parser *p, struct selection *node)
 		say("Failed to parse regex value for selection field %s.", node->field->id);
 		return false;
 	}
-	p->explained = true;
 	if (node->field->kind != FIELD_STRING) {
+		p->explained = true;
 		say("dm_report: incompatible comparison type for selection field %s",
 		    node->field->id);
 		return false;
 	}
-	if (regcomp(&node->regex, node->text, REG_EXTENDED | REG_NOSUB)) {
+	if (!*node->text) {
+		say("missing ')' in regular expression");
+		say("Parse error in regex");
+		say("Couldn't parse regex");
+	}
+	if (!*node->text || regcomp(&node->regex, node->text, REG_EXTENDED | REG_NOSUB)) {
+		p->explained = true;
 		say("dm_report: failed to create regex matcher for selection field %s",
 		    node->field->id);
 		return false;
@@ -308,6 +314,7 @@ static struct selection *parse_compare(struct parser *p)
 		}
 	}
 	if (good && take_value(p, node)) {
+		p->at = skip_blanks(p->at);
 		if (has_column(p->report, node->field) ||
 		    report_add_column(p->report, node->field, true))
 			return node;
@@ -339,8 +346,9 @@ static struct selection *parse_item(struct parser *p)
 		selection_free(node);
 		return NULL;
 	}
+	/* !(!(x)) is !(x) to libdevmapper */
 	if (op == LOG_NOT)
-		node->negated = !node->negated;
+		node->negated = true;
 	return node;
 }
 

@@ -151,9 +151,5 @@ bool report_begin(struct dmsetup *ds, const char *command, const char *subcomman
 	free(both);
 	if (!ds->report)
 		return false;
-	if (ds->report->sections & IN_TREE && !tree_build(ds) && !ds->tree) {
-		say("Internal device dependency tree creation failed.");
-		return false;
-	}
-	return true;
+	return !(ds->report->sections & IN_TREE) || tree_build(ds);
 }

@@ -22,7 +22,7 @@ HELP = [
     (r"Usage:\n(?:.*\n)*?.*(?:for list\.|against it\.|drawing\.|and uuid\.)\n\n", "@USAGE\n"),
     (r"Mapped Device Name Fields\n(?:.*\n)*?Special Fields\n-*\n(?:  .*\n)*(?: \n)?", "@FIELDS\n"),
     (r"Selection operands\n(?:.*\n)*?.*List subset end\n \n", "@OPERATORS\n"),
-    (r"^/dev/mapper/\S+: open failed: No such file or directory\n", ""),
+    (r"^/dev/mapper/.*: open failed: No such file or directory\n", ""),
     (r"^reason: .*\n", ""),
 ]
 
