@@ -18,6 +18,7 @@
 	X(crypt) \
 	X(luks) \
 	X(verity) \
+	X(integrity) \
 	X(log_writes) \
 	X(mirror) \
 	X(snapshot) \

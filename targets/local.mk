@@ -22,3 +22,5 @@ libndm_core_la_SOURCES += targets/snapshot/snapshot.h targets/snapshot/exception
 	targets/snapshot/store.c targets/snapshot/persistent.c targets/snapshot/cow.c targets/snapshot/origins.c \
 	targets/snapshot/snapshot.c targets/snapshot/origin.c targets/snapshot/merge.c
 libndm_core_la_SOURCES += targets/mirror.c
+libndm_core_la_SOURCES += targets/integrity/integrity.h targets/integrity/bitmap.c targets/integrity/format.c targets/integrity/hash.c targets/integrity/io.c targets/integrity/journal.c
+libndm_core_la_SOURCES += targets/integrity/journal-write.c targets/integrity/life.c targets/integrity/recalc.c targets/integrity/replay.c targets/integrity/super.c targets/integrity/table.c targets/integrity/tags.c
