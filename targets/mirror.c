@@ -520,7 +520,7 @@ static int legs_take(struct mirror *m, unsigned argc, char **argv)
 static int mirror_ctr(struct ndm_target *ti, unsigned argc, char **argv)
 {
 	struct mirror *m = ti->private_data;
-	unsigned used;
+	unsigned used = 0;
 	int err;
 
 	m->ti = ti;
