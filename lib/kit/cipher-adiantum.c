@@ -211,7 +211,7 @@ int cipher_make_adiantum(const char *name, struct ndm_cipher **out)
 	if (!a)
 		return -ENOMEM;
 	a->rounds = kinds[i].rounds;
-	a->cipher = (struct ndm_cipher){ &adiantum_ops, 1, 32 };
+	a->cipher = (struct ndm_cipher){ &adiantum_ops, 1, 32, 500 };
 	mac = EVP_MAC_fetch(NULL, "POLY1305", NULL);
 	a->poly = mac ? EVP_MAC_CTX_new(mac) : NULL;
 	EVP_MAC_free(mac);

@@ -98,7 +98,8 @@ int aead_make_evp(const char *name, struct ndm_aead **out)
 		return -ENOMEM;
 	e->gcm = gcm;
 	e->aead = (struct ndm_aead){ .ops = &aead_evp_ops, .block_bytes = 1, .iv_bytes = 12,
-				     .tag_min = gcm ? 4 : 16, .tag_max = 16, .tag_bytes = 16 };
+				     .tag_min = gcm ? 4 : 16, .tag_max = 16, .tag_bytes = 16,
+				     .mb_per_s = 1500 };
 	*out = &e->aead;
 	return 0;
 }
@@ -195,7 +196,7 @@ int aead_make_authenc(const char *name, struct ndm_aead **out)
 				     .iv_bytes = c->cipher->iv_bytes, .tag_min = 1,
 				     .tag_max = ndm_hash_bytes(c->mac),
 				     .tag_bytes = ndm_hash_bytes(c->mac),
-				     .mac_key_bytes = ndm_hash_bytes(c->mac) };
+				     .mac_key_bytes = ndm_hash_bytes(c->mac), .mb_per_s = 500 };
 	*out = &c->aead;
 	return 0;
 }

@@ -313,7 +313,7 @@ int cipher_make_aesni(const char *name, struct ndm_cipher **out)
 	if (!x)
 		return -ENOMEM;
 	x->wide = have_vaes();
-	x->cipher = (struct ndm_cipher){ &xts_ops, BLOCK, BLOCK };
+	x->cipher = (struct ndm_cipher){ &xts_ops, BLOCK, BLOCK, x->wide ? 8000 : 5000 };
 	*out = &x->cipher;
 	return 0;
 }

@@ -194,7 +194,7 @@ int cipher_make_chacha(const char *name, struct ndm_cipher **out)
 	if (!x)
 		return -ENOMEM;
 	x->rounds = rounds;
-	x->cipher = (struct ndm_cipher){ &xchacha_ops, 1, 32 };
+	x->cipher = (struct ndm_cipher){ &xchacha_ops, 1, 32, 600 };
 	*out = &x->cipher;
 	return 0;
 }

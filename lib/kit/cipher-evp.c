@@ -23,19 +23,20 @@ struct evp_kind {
 	uint16_t key_bytes[3];		/* which there are; 0: no more */
 	uint8_t bits_divisor;		/* of the key's bits, to get those of the name: 2 for xts */
 	uint8_t block_bytes, iv_bytes;
+	uint16_t mb_per_s;
 };
 
 static const struct evp_kind evp_kinds[] = {
-	{ "xts(aes)", "AES-%u-XTS", { 32, 64 }, 2, 16, 16 },
-	{ "cbc(aes)", "AES-%u-CBC", { 16, 24, 32 }, 1, 16, 16 },
-	{ "ecb(aes)", "AES-%u-ECB", { 16, 24, 32 }, 1, 16, 0 },
-	{ "ctr(aes)", "AES-%u-CTR", { 16, 24, 32 }, 1, 1, 16 },
-	{ "cbc(camellia)", "CAMELLIA-%u-CBC", { 16, 24, 32 }, 1, 16, 16 },
-	{ "ecb(camellia)", "CAMELLIA-%u-ECB", { 16, 24, 32 }, 1, 16, 0 },
-	{ "ctr(camellia)", "CAMELLIA-%u-CTR", { 16, 24, 32 }, 1, 1, 16 },
-	{ "cbc(des3_ede)", "DES-EDE3-CBC", { 24 }, 1, 8, 8 },
-	{ "ecb(des3_ede)", "DES-EDE3-ECB", { 24 }, 1, 8, 0 },
-	{ "chacha20", "ChaCha20", { 32 }, 1, 1, 16 },
+	{ "xts(aes)", "AES-%u-XTS", { 32, 64 }, 2, 16, 16, 3000 },
+	{ "cbc(aes)", "AES-%u-CBC", { 16, 24, 32 }, 1, 16, 16, 1000 },
+	{ "ecb(aes)", "AES-%u-ECB", { 16, 24, 32 }, 1, 16, 0, 4000 },
+	{ "ctr(aes)", "AES-%u-CTR", { 16, 24, 32 }, 1, 1, 16, 3000 },
+	{ "cbc(camellia)", "CAMELLIA-%u-CBC", { 16, 24, 32 }, 1, 16, 16, 150 },
+	{ "ecb(camellia)", "CAMELLIA-%u-ECB", { 16, 24, 32 }, 1, 16, 0, 150 },
+	{ "ctr(camellia)", "CAMELLIA-%u-CTR", { 16, 24, 32 }, 1, 1, 16, 150 },
+	{ "cbc(des3_ede)", "DES-EDE3-CBC", { 24 }, 1, 8, 8, 30 },
+	{ "ecb(des3_ede)", "DES-EDE3-ECB", { 24 }, 1, 8, 0, 30 },
+	{ "chacha20", "ChaCha20", { 32 }, 1, 1, 16, 2000 },
 };
 
 struct evp {
@@ -148,7 +149,8 @@ int cipher_make_evp(const char *name, struct ndm_cipher **out)
 	if (!e)
 		return -ENOMEM;
 	e->kind = &evp_kinds[i];
-	e->cipher = (struct ndm_cipher){ &evp_ops, e->kind->block_bytes, e->kind->iv_bytes };
+	e->cipher = (struct ndm_cipher){ &evp_ops, e->kind->block_bytes, e->kind->iv_bytes,
+					  e->kind->mb_per_s };
 	*out = &e->cipher;
 	return 0;
 }

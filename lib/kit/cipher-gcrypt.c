@@ -191,6 +191,7 @@ int cipher_make_gcrypt(const char *name, struct ndm_cipher **out)
 	g->cipher.ops = &gcrypt_ops;
 	g->cipher.block_bytes = mode == GCRY_CIPHER_MODE_CTR ? 1 : kind->block_bytes;
 	g->cipher.iv_bytes = mode == GCRY_CIPHER_MODE_ECB ? 0 : kind->block_bytes;
+	g->cipher.mb_per_s = 100;
 	*out = &g->cipher;
 	return 0;
 }

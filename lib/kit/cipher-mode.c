@@ -306,7 +306,7 @@ static int null_make(struct ndm_cipher **out)
 
 	if (!c)
 		return -ENOMEM;
-	*c = (struct ndm_cipher){ &null_ops, 1, 0 };
+	*c = (struct ndm_cipher){ &null_ops, 1, 0, 20000 };
 	*out = c;
 	return 0;
 }
@@ -375,6 +375,7 @@ int cipher_make_mode(const char *name, struct ndm_cipher **out)
 	}
 	c->cipher.block_bytes = c->data->block_bytes;
 	c->cipher.iv_bytes = c->data->block_bytes;
+	c->cipher.mb_per_s = c->data->mb_per_s / 2;
 	*out = &c->cipher;
 	return 0;
 }

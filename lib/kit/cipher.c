@@ -149,6 +149,7 @@ int cipher_make_essiv(const char *name, struct ndm_cipher **out)
 	}
 	e->cipher.block_bytes = e->inner->block_bytes;
 	e->cipher.iv_bytes = e->inner->iv_bytes;
+	e->cipher.mb_per_s = e->inner->mb_per_s;
 	*out = &e->cipher;
 	return 0;
 }

@@ -49,6 +49,7 @@ struct ndm_cipher {
 	const struct ndm_cipher_ops *ops;
 	unsigned block_bytes;		/* units are a multiple of it */
 	unsigned iv_bytes;		/* 0: takes none */
+	unsigned mb_per_s;		/* roughly, on a processor of today: whom to give the work to */
 };
 
 int ndm_cipher_new(const char *name, struct ndm_cipher **);
@@ -87,6 +88,7 @@ struct ndm_aead {
 	unsigned tag_min, tag_max;	/* bytes */
 	unsigned tag_bytes;		/* in use; set with ndm_aead_set_tag() */
 	unsigned mac_key_bytes;		/* authenc: the digest's size, else 0 */
+	unsigned mb_per_s;		/* as a cipher's */
 };
 
 int ndm_aead_new(const char *name, struct ndm_aead **);

@@ -163,6 +163,15 @@ static int run_batches(struct ndm_crypt *c, struct crypt_lane *lane, struct ndm_
 	return err;
 }
 
+size_t ndm_crypt_bytes_in(const struct ndm_crypt *c, unsigned microseconds)
+{
+	unsigned speed = c->spec.aead ? c->lane->aead->mb_per_s : c->lane->ciphers[0]->mb_per_s;
+
+	if (ivgen_touches_data(&c->iv) && speed > 200)
+		speed = 200;
+	return (size_t)speed * microseconds;	/* MB/s are bytes in a microsecond */
+}
+
 size_t ndm_crypt_random_bytes(const struct ndm_crypt *c, size_t bytes)
 {
 	return bytes / c->spec.sector_bytes * c->iv_stored;

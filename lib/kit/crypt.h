@@ -59,6 +59,8 @@ struct ndm_crypt_run {
 	const uint8_t *random;
 	uint64_t bad;
 };
+/* What about so many microseconds are enough for. */
+size_t ndm_crypt_bytes_in(const struct ndm_crypt *, unsigned microseconds);
 size_t ndm_crypt_random_bytes(const struct ndm_crypt *, size_t bytes);
 int ndm_crypt_run(struct ndm_crypt *, unsigned lane, struct ndm_crypt_run *);
 

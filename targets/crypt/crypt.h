@@ -33,6 +33,7 @@ struct crypt {
 	bool key_valid, suspended;
 
 	unsigned tuple_bytes;		/* metadata of a sector below, 0 = none */
+	size_t offload_bytes;		/* larger pieces of work go to a worker */
 	uint8_t free_lane[CRYPT_LANES], nfree;
 	uint8_t scratch[CRYPT_LANES][CRYPT_SECTOR_MAX];
 };

@@ -17,7 +17,7 @@
 
 #include "targets/crypt/crypt.h"
 
-#define OFFLOAD_BYTES (64u << 10)	/* from here on a worker is worth its two messages */
+#define OFFLOAD_US 15			/* from here on a worker is worth its two messages */
 
 struct crypt_bio {
 	struct crypt *crypt;
@@ -46,6 +46,7 @@ void crypt_io_init(struct crypt *c)
 {
 	unsigned i;
 
+	c->offload_bytes = ndm_crypt_bytes_in(c->crypt, OFFLOAD_US);
 	c->nfree = 0;
 	for (i = 1; i < CRYPT_LANES; i++)
 		c->free_lane[c->nfree++] = i;
@@ -159,7 +160,7 @@ static bool work_offload(struct crypt_bio *cb, unsigned never, void (*done)(stru
 {
 	struct crypt *c = cb->crypt;
 
-	if (cb->bytes < OFFLOAD_BYTES || c->flags & never || !c->nfree)
+	if (cb->bytes < c->offload_bytes || c->flags & never || !c->nfree)
 		return false;
 	cb->lane = c->free_lane[--c->nfree];
 	cb->work = (struct ndm_work){ .fn = work_run, .arg = cb, .done = done };
