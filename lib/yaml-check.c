@@ -4,9 +4,10 @@
  *
  * That happens in a context of its own, on the same loops, where nobody sees it.  A trial table
  * is a read-only one, so that its devices are opened for reading and no constructor can write
- * to them; targets that have to write when they begin (NDM_TARGET_FORMATS, ALWAYS_WRITABLE), or
- * that say their size only when they have been unlocked (OWN_SIZE), are not tried.  In place of a volume that others stand on, and of the devices that are there
- * already, stand zeroes of the same size.
+ * to them; targets that have to write when they begin (NDM_TARGET_FORMATS, ALWAYS_WRITABLE) are
+ * not tried.  In place of a volume that others stand on, and of the devices that are there
+ * already, stand zeroes of the same size; a target that alone knows its size (OWN_SIZE) stands
+ * for itself.
  */
 #include <stdlib.h>
 
@@ -95,11 +96,36 @@ static bool can_be_tried(const struct ndm_volume *v)
 	for (unsigned i = 0; i < v->nlines; i++) {
 		const struct ndm_target_type *type = ndm_target_type_find(v->lines[i].type);
 
-		if (type->features & (NDM_TARGET_FORMATS | NDM_TARGET_ALWAYS_WRITABLE |
-				      NDM_TARGET_OWN_SIZE))
+		if (type->features & (NDM_TARGET_FORMATS | NDM_TARGET_ALWAYS_WRITABLE))
 			return false;
 	}
 	return true;
+}
+
+static bool try_table(struct checker *c, const struct ndm_volume *v, struct ndm_device *dev)
+{
+	struct ndm_str reason = { 0 };
+	int err;
+
+	if (!can_be_tried(v))
+		return false;
+	err = ndm_device_load(dev, v->lines, v->nlines, true, &reason);
+	if (err)
+		failed(c, v, err, &reason);
+	ndm_str_free(&reason);
+	return !err;
+}
+
+static void check_loop(struct checker *c, const struct ndm_volume *v)
+{
+	struct ndm_str reason = { 0 };
+
+	if (v->loop < 0 || (unsigned)v->loop < ndm_context_loops(c->ctx))
+		return;
+	ndm_printf(&reason, "there is no loop %d: there are %u, from 0 on", v->loop,
+		   ndm_context_loops(c->ctx));
+	failed(c, v, -EINVAL, &reason);
+	ndm_str_free(&reason);
 }
 
 static int try_volume(struct checker *c, const struct ndm_volume *v)
@@ -107,28 +133,21 @@ static int try_volume(struct checker *c, const struct ndm_volume *v)
 	const struct ndm_table_line *last = &v->lines[v->nlines - 1];
 	struct ndm_str reason = { 0 };
 	struct ndm_device *dev;
+	bool taken;
 	int err;
 
 	err = ndm_device_create(c->trial, v->name, NULL, -1, &dev);
 	if (err)
 		return err;
-	if (can_be_tried(v)) {
-		err = ndm_device_load(dev, v->lines, v->nlines, true, &reason);
-		if (err)
-			failed(c, v, err, &reason);
-		ndm_str_free(&reason);
-	}
-	if (v->loop >= 0 && (unsigned)v->loop >= ndm_context_loops(c->ctx)) {
-		ndm_printf(&reason, "there is no loop %d: there are %u, from 0 on", v->loop,
-			   ndm_context_loops(c->ctx));
-		failed(c, v, -EINVAL, &reason);
-		ndm_str_free(&reason);
-	}
+	taken = try_table(c, v, dev);
+	check_loop(c, v);
 	if (last->nr)
-		/* of unknown size: large enough for whoever stands on it */
-	return stand_in(dev, last->nr ? last->start + last->nr : UNKNOWN_SECTORS);
-	/* only the table itself knows its size: it stands there as it is */
-	ndm_device_resume(dev, 0, &reason);
+		return stand_in(dev, last->start + last->nr);
+	if (!taken)		/* of unknown size: large enough for whoever stands on it */
+		return stand_in(dev, UNKNOWN_SECTORS);
+	err = ndm_device_resume(dev, 0, &reason);
+	if (err)
+		failed(c, v, err, &reason);
 	ndm_str_free(&reason);
 	return 0;
 }
