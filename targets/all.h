@@ -10,6 +10,7 @@
 	X(error) \
 	X(delay) \
 	X(flakey) \
+	X(powerfail) \
 	X(dust) \
 	X(ebs) \
 	X(unstriped) \

@@ -7,6 +7,7 @@ libndm_core_la_SOURCES += targets/zero.c
 libndm_core_la_SOURCES += targets/error.c
 libndm_core_la_SOURCES += targets/delay.c
 libndm_core_la_SOURCES += targets/flakey.c
+libndm_core_la_SOURCES += targets/powerfail.c
 libndm_core_la_SOURCES += targets/dust.c
 libndm_core_la_SOURCES += targets/ebs.c
 libndm_core_la_SOURCES += targets/unstriped.c
