@@ -46,10 +46,11 @@ dist_schema_DATA = \
 	client/schema/table.json client/schema/targets.json client/schema/top.json \
 	client/schema/tree.json client/schema/version.json
 
-TESTS += tests/client/completion.sh tests/client/json.sh tests/client/preload-tools.sh \
-	tests/client/same-as-dmsetup.sh tests/client/words.sh
+TESTS += tests/client/completion.sh tests/client/hostile-server.sh tests/client/json.sh \
+	tests/client/preload-tools.sh tests/client/same-as-dmsetup.sh tests/client/words.sh
 EXTRA_DIST += contrib/preload/README.md
-EXTRA_DIST += tests/client/completion.sh tests/client/json.sh tests/client/preload-tools.sh \
+EXTRA_DIST += tests/client/completion.sh tests/client/hostile-server.sh \
+	tests/client/json.sh tests/client/preload-tools.sh \
 	tests/client/same-as-dmsetup.sh tests/client/words.sh tests/client/functions.sh \
 	tests/client/fake-ndmd.py tests/client/check-json.py tests/client/random-commands.py \
 	tests/client/same-as-dmsetup.py tests/client/commands-devices.txt \

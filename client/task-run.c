@@ -232,6 +232,8 @@ static bool take_lines(struct task *task)
 		if (!task_add_line(task, spec.sector_start, spec.length, type,
 				   (const char *)dmi + at + sizeof(spec)))
 			return false;
+		if (dmi->data_start + (size_t)spec.next <= at)
+			break;		/* it would never end */
 		at = dmi->data_start + (size_t)spec.next;
 	}
 	return true;

@@ -309,7 +309,8 @@ const uint64_t *task_deps(const struct task *task, uint32_t *count)
 	size_t room;
 
 	*count = 0;
-	if (!task->dmi || task->dmi->data_start + sizeof(*deps) > task->dmi_bytes)
+	if (!task->dmi || task->dmi->data_start % 8 ||
+	    task->dmi->data_start + sizeof(*deps) > task->dmi_bytes)
 		return NULL;
 	room = (task->dmi_bytes - task->dmi->data_start - sizeof(*deps)) / sizeof(uint64_t);
 	deps = (const void *)((const char *)task->dmi + task->dmi->data_start);
@@ -346,7 +347,8 @@ bool task_next_name(struct task *task, struct name_entry *entry)
 			return false;
 		at = entry->at + item->next;
 	}
-	if (at + offsetof(struct dm_name_list, name) >= task->dmi_bytes || at % 8)
+	if (at < sizeof(*task->dmi) || at % 8 ||
+	    at + offsetof(struct dm_name_list, name) >= task->dmi_bytes)
 		return false;
 	item = (struct dm_name_list *)(base + at);
 	if (!item->dev)
@@ -371,7 +373,7 @@ bool task_next_version(struct task *task, struct version_entry *entry)
 			return false;
 		at = entry->at + item->next;
 	}
-	if (at + sizeof(*item) >= task->dmi_bytes || at % 4)
+	if (at < sizeof(*task->dmi) || at % 4 || at + sizeof(*item) >= task->dmi_bytes)
 		return false;
 	item = (struct dm_target_versions *)(base + at);
 	entry->at = at;

@@ -2,15 +2,17 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """A control server without any storage behind it: the devices live in a dictionary.
 
-fake-ndmd.py SOCKET
+fake-ndmd.py SOCKET [SEED]
 
 It answers the commands of include/ndm-control.h so that the client and the preload library
 can be tested alone.  Tables are only checked for what the client can get wrong: order,
-length and the name of the target type.  It ends with SIGTERM.
+length and the name of the target type.  It ends with SIGTERM.  With a SEED it changes bytes of
+its answers at random, or cuts them short: a client may be misled by that, but must not break.
 """
 import errno
 import json
 import os
+import random
 import re
 import socket
 import struct
@@ -88,10 +90,22 @@ class World:
         self.changed.notify_all()
 
 
+def garbled(dice, number, answer):
+    data = bytearray(answer)
+    for _ in range(dice.choice([0, 0, 1, 1, 2, 8])):
+        if data:
+            # mostly where it hurts: the head's counts and offsets, and the first entries
+            at = dice.randrange(min(len(data), dice.choice([48, 360, 1 << 20])))
+            data[at] = dice.choice([0, 1, 0x7f, 0x80, 0xff, dice.randrange(256)])
+    if dice.random() < .1:
+        data = data[:dice.randrange(len(data) + 1)]
+    return number if dice.random() < .95 else dice.choice([0, 5, 4095, 70000]), bytes(data)
+
+
 class Session(threading.Thread):
-    def __init__(self, world, conn):
+    def __init__(self, world, conn, garble=None):
         super().__init__(daemon=True)
-        self.world, self.conn, self.reason = world, conn, ""
+        self.world, self.conn, self.reason, self.garble = world, conn, "", garble
 
     def receive(self, n):
         data = b""
@@ -108,6 +122,8 @@ class Session(threading.Thread):
                 command, length = struct.unpack("=II", self.receive(8))
                 body = self.receive(length)
                 number, answer = self.answer(command, body)
+                if self.garble:
+                    number, answer = garbled(self.garble, number, answer)
                 self.conn.sendall(struct.pack("=II", number, len(answer)) + answer)
         except (EOFError, OSError):
             pass
@@ -427,8 +443,9 @@ def main():
     listener.bind(path)
     listener.listen(64)
     world = World()
+    garble = random.Random(int(sys.argv[2])) if len(sys.argv) > 2 else None
     while True:
-        Session(world, listener.accept()[0]).start()
+        Session(world, listener.accept()[0], garble).start()
 
 
 main()
