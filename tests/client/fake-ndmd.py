@@ -438,10 +438,9 @@ class Session(threading.Thread):
 def main():
     path = sys.argv[1]
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    if os.path.exists(path):
-        os.unlink(path)
-    listener.bind(path)
+    listener.bind(path + ".new")
     listener.listen(64)
+    os.rename(path + ".new", path)  # who sees it can connect
     world = World()
     garble = random.Random(int(sys.argv[2])) if len(sys.argv) > 2 else None
     while True:

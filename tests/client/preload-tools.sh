@@ -13,7 +13,7 @@ cd "$tmp"
 export NDM_CONTROL=$tmp/control DM_DISABLE_UDEV=1 LC_ALL=C
 "$top_builddir/server/ndmd" --foreground --control "$tmp/control" --listen "unix:$tmp/nbd.sock" 2> log &
 server=$!
-until [ -S "$tmp/control" ]; do
+until "$ndmsetup" version > /dev/null 2>&1; do
 	kill -0 "$server" || fail "ndmd ended: $(cat log)"
 	sleep 0.01
 done

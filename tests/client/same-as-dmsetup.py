@@ -12,6 +12,7 @@ our own words: of them only the place counts.  Exit status 77: there is no dmset
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -53,10 +54,12 @@ def answers(folder, lines, env, ndmd):
         argv = [ndmd, "--foreground", "--control", control, "--listen", "unix:" + folder + "/nbd.sock"]
     server = subprocess.Popen(argv, stderr=subprocess.DEVNULL if ndmd else None)
     try:
-        for _ in range(1000):
-            if os.path.exists(control) or server.poll() is not None:
+        while server.poll() is None:
+            try:
+                socket.socket(socket.AF_UNIX, socket.SOCK_STREAM).connect(control)
                 break
-            time.sleep(0.01)
+            except OSError:
+                time.sleep(0.01)
         env = dict(env, NDM_CONTROL=control, PATH=folder + "/bin:" + env["PATH"], DM_DISABLE_UDEV="1", LC_ALL="C")
         for line in lines:
             p = subprocess.run(["bash", "-c", line.replace("@D", folder + "/D")], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
