@@ -71,6 +71,7 @@ static enum ndm_map send_down(struct mpath *m, struct ndm_bio *bio, struct mpath
 
 	if (mpath_changes_data(bio)) {
 		m->changing++;
+		io->covers = m->unflushed ? unflushed_now(m->unflushed) : 0;
 		/* of zeroes no copy is kept: they are durable when they end */
 		if (bio->op == NDM_ZEROES && m->unflushed && p->link)
 			bio->flags |= NDM_FUA;

@@ -128,7 +128,7 @@ struct mpath_io {
 	struct mpath_path *path;		/* NULL: it is on none */
 	uint64_t sector, bytes;
 	uint64_t start_ns;			/* 0: nobody wants to know */
-	uint64_t covers;			/* FLUSH: of the unflushed log, when it was sent */
+	uint64_t covers;			/* state of the unflushed log when it was sent */
 	uint64_t flush_writes;			/* FLUSH: path->writes when it was sent */
 	uint64_t refused;			/* paths whose server itself said no; bit = number % 64 */
 };
@@ -175,8 +175,8 @@ struct unflushed *unflushed_new(struct ndm_loop *, uint64_t bytes_max);
 void unflushed_free(struct unflushed *);
 /* A write to a path has ended well; false: no room. */
 bool unflushed_note(struct unflushed *, unsigned path, const struct ndm_bio *);
-/* These sectors have been made durable otherwise, or their contents do not matter. */
-void unflushed_forget(struct unflushed *, uint64_t sector, uint64_t nr);
+/* What was noted of these sectors up to then has been overwritten in a durable way. */
+void unflushed_forget(struct unflushed *, uint64_t sector, uint64_t nr, uint64_t until);
 uint64_t unflushed_now(const struct unflushed *);	/* for unflushed_drop() */
 /* All that was noted up to then is durable. */
 void unflushed_drop(struct unflushed *, uint64_t until);

@@ -200,15 +200,18 @@ bool mpath_written(struct mpath *m, struct mpath_path *p, struct ndm_bio *bio)
 	if (!m->unflushed)
 		return true;
 	if (bio->op != NDM_WRITE || bio->flags & NDM_FUA || !p->link) {
-		unflushed_forget(m->unflushed, io->sector, io->bytes / NDM_SECTOR_BYTES);
+		unflushed_forget(m->unflushed, io->sector, io->bytes / NDM_SECTOR_BYTES,
+				 io->covers);
 		return true;
 	}
 	if (unflushed_note(m->unflushed, p->number, bio)) {
-		if (unflushed_half_full(m->unflushed))
+		if (!p->active)			/* it has failed while this was under way */
+			mpath_lost(m, p);
+		else if (unflushed_half_full(m->unflushed))
 			own_flush(m);
 		return true;
 	}
-	io->covers = m->failures;
+	io->covers = p->active ? m->failures : UINT64_MAX;
 	bio->next = NULL;
 	if (m->unacked)
 		m->unacked_last->next = bio;

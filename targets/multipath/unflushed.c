@@ -27,6 +27,7 @@ struct page {
 	struct page *prev, *next;		/* oldest write first */
 	uint64_t number;			/* sector / PAGE_SECTORS */
 	uint64_t seq;				/* of its last write */
+	uint64_t sector_seq[PAGE_SECTORS];
 	uint64_t paths;				/* bits: who took a part of it */
 	uint8_t mask;				/* bits: which sectors count */
 	bool lost;
@@ -160,32 +161,53 @@ static uint8_t page_bits(uint64_t number, uint64_t sector, uint64_t nr)
 	return (uint8_t)((0xffu << first) & (0xffu >> (PAGE_SECTORS - end)));
 }
 
-void unflushed_forget(struct unflushed *u, uint64_t sector, uint64_t nr)
+static void page_forget(struct unflushed *u, struct page *p, uint64_t sector, uint64_t nr,
+			uint64_t until)
 {
-	uint64_t number, last = (sector + nr - 1) / PAGE_SECTORS;
+	uint8_t bits = page_bits(p->number, sector, nr);
+	unsigned i;
+
+	for (i = 0; i < PAGE_SECTORS; i++)
+		if (bits >> i & 1 && p->sector_seq[i] <= until)
+			p->mask &= (uint8_t)~(1u << i);
+	if (!p->mask && !u->held)
+		page_drop(u, p);
+}
+
+void unflushed_forget(struct unflushed *u, uint64_t sector, uint64_t nr, uint64_t until)
+{
+	uint64_t number = sector / PAGE_SECTORS, last = (sector + nr - 1) / PAGE_SECTORS;
 	struct page *p, *next;
 
-	if (!u->npages)
-		return;
-	if (nr / PAGE_SECTORS > u->npages) {	/* a large discard: rather look at all pages */
-		for (p = u->first; p; p = next) {
-			next = p->next;
-			if (p->number < sector / PAGE_SECTORS || p->number > last)
-				continue;
-			p->mask &= (uint8_t)~page_bits(p->number, sector, nr);
-			if (!p->mask && !u->held)
-				page_drop(u, p);
+	if (last - number <= u->npages) {
+		for (; number <= last; number++) {
+			p = *hash_slot(u, number);
+			if (p)
+				page_forget(u, p, sector, nr, until);
 		}
 		return;
 	}
-	for (number = sector / PAGE_SECTORS; number <= last; number++) {
-		p = *hash_slot(u, number);
-		if (!p)
-			continue;
-		p->mask &= (uint8_t)~page_bits(number, sector, nr);
-		if (!p->mask && !u->held)
-			page_drop(u, p);
+	for (p = u->first; p; p = next) {	/* a large discard */
+		next = p->next;
+		if (p->number >= number && p->number <= last)
+			page_forget(u, p, sector, nr, until);
 	}
+}
+
+static void page_put(struct unflushed *u, struct page *p, uint64_t sector, uint64_t nr,
+		     const struct ndm_data *data)
+{
+	unsigned first = sector % PAGE_SECTORS, i;
+
+	ndm_data_from(data, nr * NDM_SECTOR_BYTES, p->bytes + first * NDM_SECTOR_BYTES);
+	p->mask |= page_bits(p->number, sector, nr);
+	for (i = first; i < first + nr; i++)
+		p->sector_seq[i] = u->seq;
+	p->seq = u->seq;
+	if (u->last == p)
+		return;
+	list_del(u, p);
+	list_add(u, p);
 }
 
 bool unflushed_note(struct unflushed *u, unsigned path, const struct ndm_bio *bio)
@@ -203,20 +225,11 @@ bool unflushed_note(struct unflushed *u, unsigned path, const struct ndm_bio *bi
 		slot = hash_slot(u, number);
 		p = *slot ? *slot : page_make(u, slot, number);
 		if (!p) {
-			unflushed_forget(u, sector, nr);	/* what is there is older */
+			unflushed_forget(u, sector, nr, u->seq);	/* what is there is older */
 			return false;
 		}
-		ndm_data_from(&data, n * NDM_SECTOR_BYTES,
-			      p->bytes + sector % PAGE_SECTORS * NDM_SECTOR_BYTES);
-		p->mask |= page_bits(number, sector, n);
 		p->paths |= (uint64_t)1 << path % 64;
-		p->seq = u->seq;
-		if (u->last != p) {
-			if (u->at == p)
-				u->at = p->next;
-			list_del(u, p);
-			list_add(u, p);
-		}
+		page_put(u, p, sector, n, &data);
 		data = ndm_data_skip(data, n * NDM_SECTOR_BYTES);
 		sector += n;
 		nr -= n;

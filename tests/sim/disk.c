@@ -493,6 +493,22 @@ void disks_cut(struct sim *s, uint64_t mask, struct sim_dice *dice)
 	}
 }
 
+/* The power of one disk alone: what was not flushed is lost or not, by dice. */
+void sim_disk_crash(struct sim *s, const char *disk)
+{
+	struct sim_disk *d = disk_must(s, disk);
+	struct fate fate = { .dice = &s->world->order, .block_bytes = d->block_bytes };
+	struct disk_write *w;
+
+	if (d->flying)
+		sim_fail(s, "disk '%s' crashes with requests in flight", disk);
+	for (w = d->done; w; w = w->next)
+		each_unit(d, w, 0, fate_keep, &fate);
+	disk_forget_writes(d);
+	memcpy(d->visible, d->durable, d->nr * NDM_SECTOR_BYTES);
+	s->changed = true;
+}
+
 /* ---- for scripts ---- */
 
 static void check_span(struct sim_disk *d, uint64_t sector, uint64_t nr)

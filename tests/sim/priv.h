@@ -85,7 +85,7 @@ struct sim_disk {
 	struct log_file *log;			/* --log-writes; or NULL */
 };
 
-extern const struct ndm_store_ops sim_disk_ops;
+extern const struct ndm_store_ops sim_disk_ops, sim_leg_ops;
 
 struct sim_disk *disk_find(struct sim *, const char *name);
 struct sim_disk *disk_must(struct sim *, const char *name);	/* or the trial fails */

@@ -182,6 +182,20 @@ void sim_disk_resize(struct sim *, const char *disk, uint64_t nr);
 /* all requests fail with -ENOTCONN until it is connected again */
 void sim_disk_connect(struct sim *, const char *disk, bool connected);
 
+/* its power alone fails: what was not flushed is lost or not; nothing may be in flight */
+void sim_disk_crash(struct sim *, const char *disk);
+
+/* ---- servers in front of disks: `leg:DISK:NAME` in tables, "DISK:NAME" here (leg.c) ---- */
+
+bool sim_leg_up(struct sim *, const char *leg);
+void sim_leg_kill(struct sim *, const char *leg);	/* until sim_leg_return() */
+void sim_leg_return(struct sim *, const char *leg);
+void sim_leg_stop(struct sim *, const char *leg);	/* no answers until sim_leg_cont() */
+void sim_leg_cont(struct sim *, const char *leg);
+void sim_leg_errors(struct sim *, const char *leg, unsigned one_in);	/* -EIO; 0 = none */
+/* carries out what a client has given up, when it comes back; else it never does */
+void sim_leg_ghosts(struct sim *, const char *leg);
+
 struct sim_fault {
 	const char *disk;		/* NULL = every one */
 	unsigned ops;			/* 1 << NDM_WRITE | ...; 0 = every op */

@@ -115,7 +115,7 @@ static const struct ndm_world_ops world_ops = {
 	.moment = world_moment,
 };
 
-static const struct ndm_store_ops *const world_stores[] = { &sim_disk_ops, NULL };
+static const struct ndm_store_ops *const world_stores[] = { &sim_disk_ops, &sim_leg_ops, NULL };
 
 static void world_log(void *arg, enum ndm_level level, const char *line)
 {
