@@ -15,7 +15,7 @@ client_ndm_SOURCES = \
 	client/dmsetup/stats-group.c client/dmsetup/stats-histogram.c \
 	client/dmsetup/stats-report.c client/dmsetup/status.c client/dmsetup/tree.c \
 	client/dmsetup/tree-print.c client/dmsetup/udev.c client/dmsetup/usage.c
-client_ndm_SOURCES += client/cryptsetup/cryptsetup.h client/cryptsetup/device.c \
+client_ndm_SOURCES += client/nbd.h client/nbd.c client/cryptsetup/cryptsetup.h client/cryptsetup/device.c \
 	client/cryptsetup/disk.c client/cryptsetup/format.c client/cryptsetup/header.c \
 	client/cryptsetup/kdf.c client/cryptsetup/keys.c client/cryptsetup/main.c \
 	client/cryptsetup/open.c client/cryptsetup/options.c client/cryptsetup/secret.c

@@ -63,7 +63,7 @@ static size_t line_bytes(const struct line *line)
 	const char *c;
 
 	for (c = line->params; *c; c++)
-		n += *c == '\\';
+		n += *c == '\\' && !line->escaped;
 	return (n + 7) & ~(size_t)7;
 }
 
@@ -78,7 +78,7 @@ static char *put_line(char *at, const struct line *line)
 	spec->next = (uint32_t)line_bytes(line);
 	strcpy(spec->target_type, line->type);
 	for (c = line->params; *c; c++) {
-		if (*c == '\\')
+		if (*c == '\\' && !line->escaped)
 			*to++ = '\\';
 		*to++ = *c;
 	}

@@ -204,6 +204,7 @@ bool task_add_line(struct task *task, uint64_t start, uint64_t length, const cha
 	line += task->nr_lines;
 	line->start = start;
 	line->length = length;
+	line->escaped = false;
 	strcpy(line->type, type);
 	line->params = strdup(params);
 	if (!line->params) {

@@ -22,6 +22,7 @@ struct line {
 	uint64_t start, length;		/* sectors */
 	char type[DM_MAX_TYPE_NAME];
 	char *params;
+	bool escaped;			/* backslashes stand before blanks: sent as they are */
 };
 
 struct task {

@@ -126,6 +126,13 @@ bool ndm_luks_has_integrity(const struct ndm_luks *);
 /* the integrity device below, as its superblock on the data device says */
 int ndm_luks_integrity_line(struct ndm_luks *, struct ndm_luks_io *data,
 			    const struct ndm_luks_options *, struct ndm_luks_line *);
+/*
+ * A line that, loaded over zeroes at the segment's start (ndm_luks_integrity_clear), makes the
+ * integrity device new.
+ */
+int ndm_luks_integrity_clear(struct ndm_luks *, struct ndm_luks_io *data);
+int ndm_luks_integrity_format(struct ndm_luks *, const struct ndm_luks_options *,
+			      struct ndm_luks_line *);
 int ndm_luks_lines(struct ndm_luks *, const struct ndm_luks_options *, const uint8_t *key,
 		   size_t key_bytes, struct ndm_luks_line **, unsigned *n);
 void ndm_luks_lines_free(struct ndm_luks_line *, unsigned n);

@@ -12,6 +12,7 @@
 #define NDM_CLIENT_CRYPTSETUP_H
 
 #include "client/client.h"
+#include "client/nbd.h"
 #include "client/task.h"
 
 #include <errno.h>
@@ -77,8 +78,9 @@ bool secret_may_ask_again(const struct cs *cs, int err, unsigned tries);
 int confirm(struct cs *cs, const char *question);	/* YES, or -b */
 
 /* disk.c: the device or file that a header lies in */
-struct disk { struct ndm_luks_io io; int fd; char *path; };
-int disk_open(const char *path, bool write, bool create, struct disk *);
+struct disk { struct ndm_luks_io io; int fd; struct nbd nbd; char *path; };
+int disk_open(struct cs *, const char *path, bool write, bool create, struct disk *);
+char *disk_word(const struct disk *);	/* its name as a word of a table; allocated */
 void disk_close(struct disk *);
 int header_open(struct cs *cs, const char *device, bool write, struct disk *, struct ndm_luks **);
 void header_close(struct disk *, struct ndm_luks *);
@@ -94,6 +96,12 @@ int dm_remove(struct cs *cs, const char *name, bool quiet);
 bool dm_exists(struct cs *cs, const char *name);
 char *dm_uuid(const char *type, const char *uuid, const char *name);
 int dm_table(struct cs *cs, const char *name, enum task_type, struct task **);
+
+/* open.c: from an unlocked header to devices */
+void table_options(struct cs *cs, const struct disk *data, const char *word,
+		   struct ndm_luks_options *);
+int make_devices(struct cs *cs, struct ndm_luks *l, struct disk *data, const char *name,
+		 const uint8_t *key, size_t key_bytes);
 
 /* the actions */
 typedef int cs_action(struct cs *);

@@ -58,6 +58,8 @@ int dm_create(struct cs *cs, const char *name, const char *uuid, struct dm_lines
 	for (i = 0; good && i < lines.n; i++)
 		good = task_add_line(t, lines.line[i].start, lines.line[i].nr, lines.line[i].type,
 				     lines.line[i].args);
+	for (i = 0; good && i < lines.n; i++)
+		t->lines[i].escaped = true;
 	if (good)
 		t->flags |= DM_SECURE_DATA_FLAG | (read_only ? DM_READONLY_FLAG : 0);
 	return task_do(t, good);

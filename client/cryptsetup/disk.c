@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * disk.c - headers on files and block devices.  Image files are locked as cryptsetup locks
- * them (flock), so that two programs do not change one header at once.
+ * disk.c - headers on files and block devices, on NBD exports, and on mapped devices of ndmd,
+ * which are NBD exports, too.  Image files are locked as cryptsetup locks them (flock), so that
+ * two programs do not change one header at once.
  */
 #include "client/cryptsetup/cryptsetup.h"
+#include "client/export.h"
 
 #include <fcntl.h>
 #include <linux/fs.h>
@@ -68,15 +70,12 @@ static int disk_size(struct disk *d)
 	return 0;
 }
 
-int disk_open(const char *path, bool write, bool create, struct disk *d)
+static int file_open(const char *path, bool write, bool create, struct disk *d)
 {
 	int flags = (write ? O_RDWR : O_RDONLY) | (create ? O_CREAT : 0) | O_CLOEXEC, err;
 
-	*d = (struct disk){ .fd = open(path, flags, 0600) };
-	d->io.writable = write;
-	if (d->fd < 0 && !write && errno == EACCES)
-		;
-	else if (d->fd < 0 && write && (errno == EACCES || errno == EROFS)) {
+	d->fd = open(path, flags, 0600);
+	if (d->fd < 0 && write && (errno == EACCES || errno == EROFS)) {
 		say("Cannot write to device %s, permission denied.", path);
 		return -EACCES;
 	}
@@ -91,28 +90,124 @@ int disk_open(const char *path, bool write, bool create, struct disk *d)
 		if (err == -EWOULDBLOCK && !flock(d->fd, write ? LOCK_EX : LOCK_SH))
 			err = 0;		/* somebody else was at it, and is done */
 	}
-	if (err) {
+	if (err)
 		say("Device %s cannot be used: %s.", path, strerror(-err));
-		disk_close(d);
-	}
 	d->io.read = disk_read;
 	d->io.write = disk_write;
 	d->io.sync = disk_sync;
 	return err;
 }
 
+/* ---- NBD ---- */
+
+static int remote_read(struct ndm_luks_io *io, uint64_t offset, void *buf, size_t bytes)
+{
+	return nbd_read(&disk_of(io)->nbd, offset, buf, bytes);
+}
+
+static int remote_write(struct ndm_luks_io *io, uint64_t offset, const void *buf, size_t bytes)
+{
+	return nbd_write(&disk_of(io)->nbd, offset, buf, bytes);
+}
+
+static int remote_sync(struct ndm_luks_io *io)
+{
+	return nbd_flush(&disk_of(io)->nbd);
+}
+
+static int remote_open(const char *uri, const char *name, bool write, struct disk *d)
+{
+	int err = nbd_connect(&d->nbd, uri);
+
+	if (err)
+		return -ENOTBLK;
+	if (write && d->nbd.read_only) {
+		say("Cannot write to device %s, permission denied.", name);
+		return -EACCES;
+	}
+	d->io = (struct ndm_luks_io){ remote_read, remote_write, remote_sync, d->nbd.bytes, write };
+	d->path = strdup(name);
+	return d->path ? 0 : -ENOMEM;
+}
+
+/* the name of a mapped device, or NULL */
+static const char *mapped_name(struct cs *cs, const char *path)
+{
+	const char *name = !strncmp(path, "/dev/mapper/", 12) ? path + 12 :
+			   !strncmp(path, "dev:", 4) ? path + 4 : NULL;
+
+	return name && access(path, F_OK) && dm_exists(cs, name) ? name : NULL;
+}
+
+static int mapped_open(struct cs *cs, const char *name, const char *path, bool write, struct disk *d)
+{
+	struct exports exports = { 0 };
+	const struct export *export;
+	int err = exports_read(cs->client, &exports);
+	char *uri = NULL;
+
+	export = err ? NULL : exports_find(&exports, name);
+	if (export && exports.nr_listeners)
+		uri = export_uri(exports.listeners[0], export->name);
+	if (!uri) {
+		say("Device %s is not exported by ndmd.", path);
+		err = -ENOTBLK;
+	}
+	err = err ? err : remote_open(uri, path, write, d);
+	free(uri);
+	exports_free(&exports);
+	return err;
+}
+
+/* ---- all ---- */
+
+int disk_open(struct cs *cs, const char *path, bool write, bool create, struct disk *d)
+{
+	const char *name = mapped_name(cs, path);
+	int err;
+
+	*d = (struct disk){ .fd = -1, .nbd = { .fd = -1 } };
+	d->io.writable = write;
+	if (nbd_is_uri(path))
+		err = remote_open(path, path, write, d);
+	else if (name)
+		err = mapped_open(cs, name, path, write, d);
+	else
+		err = file_open(path, write, create, d);
+	if (err)
+		disk_close(d);
+	return err;
+}
+
+/* As a word of a table. */
+char *disk_word(const struct disk *d)
+{
+	char *word = malloc(2 * strlen(d->path) + 1), *out = word;
+	const char *p;
+
+	for (p = d->path; word && *p; p++) {
+		if (strchr(" \t\n\\", *p))
+			*out++ = '\\';
+		*out++ = *p;
+	}
+	if (word)
+		*out = '\0';
+	return word;
+}
+
 void disk_close(struct disk *d)
 {
 	if (d->fd >= 0)
 		close(d->fd);
+	nbd_close(&d->nbd);
 	free(d->path);
-	*d = (struct disk){ .fd = -1 };
+	*d = (struct disk){ .fd = -1, .nbd = { .fd = -1 } };
 }
 
 int header_open(struct cs *cs, const char *device, bool write, struct disk *d, struct ndm_luks **l)
 {
 	const char *where = given(cs, CS_HEADER) ? text(cs, CS_HEADER) : device;
-	int err = disk_open(where, write, false, d);
+	int err = disk_open(cs, where, write, false, d);
 
 	*l = NULL;
 	if (err)

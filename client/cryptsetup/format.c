@@ -101,7 +101,7 @@ static int header_file(struct cs *cs, const char *device, const struct ndm_luks_
 	uint64_t need = f->version == 1 ? 4u << 20 :
 		2 * (f->metadata_bytes ? f->metadata_bytes : 16384) +
 		(f->keyslots_bytes ? f->keyslots_bytes : (16u << 20) - 32768);
-	int err = disk_open(where, true, given(cs, CS_HEADER), d);
+	int err = disk_open(cs, where, true, given(cs, CS_HEADER), d);
 
 	if (err || !given(cs, CS_HEADER) || d->io.bytes >= need || d->io.bytes)
 		return err;
@@ -115,6 +115,74 @@ static int header_file(struct cs *cs, const char *device, const struct ndm_luks_
 	return 0;
 }
 
+/* ---- LUKS2 with integrity: the device below is made, and its sectors get their first tags ---- */
+
+/* ndmd makes superblock and journal when it finds zeroes where they should be. */
+static int integrity_format(struct cs *cs, struct ndm_luks *l, struct disk *data, const char *name)
+{
+	struct ndm_luks_options o;
+	struct ndm_luks_line line = { 0 };
+	char *word = disk_word(data), *uuid = dm_uuid("TEMP", "", name);
+	int err = word && uuid ? ndm_luks_integrity_clear(l, &data->io) : -ENOMEM;
+
+	if (!err) {
+		table_options(cs, data, word, &o);
+		err = ndm_luks_integrity_format(l, &o, &line);
+	}
+	if (err)
+		say("%s", ndm_luks_why(l));
+	err = err ? err : dm_create(cs, name, uuid, (struct dm_lines){ &line, 1 }, false);
+	err = err ? err : dm_remove(cs, name, false);
+	ndm_luks_text_free(line.args);
+	free(word);
+	free(uuid);
+	return err;
+}
+
+/* A sector that was never written has no tag, and cannot be read: so all are written once. */
+static int integrity_wipe(struct cs *cs, struct ndm_luks *l, struct disk *data, const char *name,
+			  const uint8_t *key, size_t key_bytes)
+{
+	char *path = text_format("/dev/mapper/%s", name), *lower = text_format("%s_dif", name);
+	struct disk d = { .fd = -1, .nbd = { .fd = -1 } };
+	int err = path && lower ? make_devices(cs, l, data, name, key, key_bytes) : -ENOMEM;
+
+	if (!err) {
+		err = disk_open(cs, path, true, false, &d);
+		if (!err) {
+			err = nbd_write_zeroes(&d.nbd, 0, d.io.bytes);
+			err = err ? err : nbd_flush(&d.nbd);
+			if (err)
+				say("Wiping %s failed: %s.", path, strerror(-err));
+		}
+		disk_close(&d);
+		dm_remove(cs, name, true);
+		dm_remove(cs, lower, true);
+	}
+	free(path);
+	free(lower);
+	return err;
+}
+
+static int format_integrity(struct cs *cs, struct ndm_luks *l, const char *device, const uint8_t *key,
+			    size_t key_bytes, struct disk *header)
+{
+	struct disk apart = { .fd = -1, .nbd = { .fd = -1 } }, *data = header;
+	char *name = text_format("temporary-cryptsetup-%d", (int)getpid());
+	int err = name ? 0 : -ENOMEM;
+
+	if (!err && given(cs, CS_HEADER)) {
+		err = disk_open(cs, device, true, false, &apart);
+		data = &apart;
+	}
+	err = err ? err : integrity_format(cs, l, data, name);
+	if (!err && !given(cs, CS_INTEGRITY_NO_WIPE))
+		err = integrity_wipe(cs, l, data, name, key, key_bytes);
+	disk_close(&apart);
+	free(name);
+	return err;
+}
+
 int cs_format(struct cs *cs)
 {
 	const char *device = cs->argv[0];
@@ -124,7 +192,7 @@ int cs_format(struct cs *cs)
 	struct secret pass = { 0 };
 	uint8_t *key = ndm_luks_secret(NDM_LUKS_KEY_MAX);
 	struct ndm_luks *l = NULL;
-	struct disk d = { .fd = -1 };
+	struct disk d = { .fd = -1, .nbd = { .fd = -1 } };
 	char *prompt, *question = text_format("This will overwrite data on %s irrevocably.", device);
 	int err = key && question ? confirm(cs, question) : -ENOMEM;
 
@@ -149,6 +217,8 @@ int cs_format(struct cs *cs)
 		if (err < 0 && l)
 			say("%s", ndm_luks_why(l));
 		err = err > 0 ? 0 : err;
+		if (!err && f.integrity)
+			err = format_integrity(cs, l, device, key, ndm_luks_format_key_bytes(&f), &d);
 		header_close(&d, l);
 	}
 	secret_free(&pass);

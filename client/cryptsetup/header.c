@@ -96,7 +96,7 @@ int cs_is_luks(struct cs *cs)
 	const char *type = text(cs, CS_TYPE);
 	struct ndm_luks *l;
 	struct disk d;
-	int err = disk_open(given(cs, CS_HEADER) ? text(cs, CS_HEADER) : cs->argv[0], false, false, &d);
+	int err = disk_open(cs, given(cs, CS_HEADER) ? text(cs, CS_HEADER) : cs->argv[0], false, false, &d);
 
 	if (err)
 		return err;
@@ -129,7 +129,7 @@ int cs_backup(struct cs *cs)
 	err = header_open(cs, cs->argv[0], false, &d, &l);
 	if (err)
 		return err;
-	err = disk_open(file, true, true, &to);
+	err = disk_open(cs, file, true, true, &to);
 	if (!err) {
 		to.io.bytes = ndm_luks_header_bytes(l);
 		err = complain(l, ndm_luks_backup(l, &to.io));
@@ -155,10 +155,10 @@ int cs_restore(struct cs *cs)
 			       "keyslots in use now are lost.", cs->argv[0], file);
 	err = question ? confirm(cs, question) : -ENOMEM;
 	free(question);
-	err = err ? err : disk_open(file, false, false, &from);
+	err = err ? err : disk_open(cs, file, false, false, &from);
 	if (err)
 		return err;
-	err = disk_open(given(cs, CS_HEADER) ? text(cs, CS_HEADER) : cs->argv[0], true, false, &d);
+	err = disk_open(cs, given(cs, CS_HEADER) ? text(cs, CS_HEADER) : cs->argv[0], true, false, &d);
 	if (!err) {
 		l = ndm_luks_new(&d.io);
 		err = l ? complain(l, ndm_luks_restore(l, &from.io)) : -ENOMEM;

@@ -71,10 +71,11 @@ static int volume_key(struct cs *cs, struct ndm_luks *l, const char *device, uin
 
 /* ---- making devices ---- */
 
-static void table_options(struct cs *cs, const struct disk *data, struct ndm_luks_options *o)
+void table_options(struct cs *cs, const struct disk *data, const char *word,
+		   struct ndm_luks_options *o)
 {
 	*o = (struct ndm_luks_options){
-		.device = data->path, .device_bytes = number(cs, CS_DEVICE_SIZE, data->io.bytes),
+		.device = word, .device_bytes = number(cs, CS_DEVICE_SIZE, data->io.bytes),
 		.nr = number(cs, CS_SIZE, 0),
 		.discards = given(cs, CS_ALLOW_DISCARDS), .same_cpu = given(cs, CS_SAME_CPU),
 		.from_cpus = given(cs, CS_FROM_CPUS), .no_read_queue = given(cs, CS_NO_READ_QUEUE),
@@ -106,17 +107,17 @@ static int open_lower(struct cs *cs, struct ndm_luks *l, struct disk *data, cons
 	return err;
 }
 
-static int make_devices(struct cs *cs, struct ndm_luks *l, struct disk *data, const char *name,
-			const uint8_t *key, size_t key_bytes)
+int make_devices(struct cs *cs, struct ndm_luks *l, struct disk *data, const char *name,
+			 const uint8_t *key, size_t key_bytes)
 {
 	struct ndm_luks_options o;
 	struct ndm_luks_line *lines = NULL;
-	char *lower = NULL, *path = NULL;
+	char *lower = NULL, *path = NULL, *word = disk_word(data);
 	char *uuid = dm_uuid(ndm_luks_version(l) == 1 ? "LUKS1" : "LUKS2", ndm_luks_uuid(l), name);
 	unsigned n = 0;
-	int err = uuid ? 0 : -ENOMEM;
+	int err = uuid && word ? 0 : -ENOMEM;
 
-	table_options(cs, data, &o);
+	table_options(cs, data, word, &o);
 	if (!err && ndm_luks_has_integrity(l)) {
 		err = open_lower(cs, l, data, name, &o, &lower);
 		path = text_format("/dev/mapper/%s", lower);
@@ -133,6 +134,7 @@ static int make_devices(struct cs *cs, struct ndm_luks *l, struct disk *data, co
 			dm_remove(cs, lower, true);
 	}
 	ndm_luks_lines_free(lines, n);
+	free(word);
 	free(path);
 	free(lower);
 	free(uuid);
@@ -169,7 +171,7 @@ static int open_luks(struct cs *cs, const char *device, const char *name)
 {
 	bool persistent = given(cs, CS_PERSISTENT), testing = given(cs, CS_TEST_PASSPHRASE);
 	uint8_t *key = ndm_luks_secret(NDM_LUKS_KEY_MAX);
-	struct disk header, data = { .fd = -1 };
+	struct disk header, data = { .fd = -1, .nbd = { .fd = -1 } };
 	struct ndm_luks *l;
 	size_t key_bytes = 0;
 	int err = key ? header_open(cs, device, persistent, &header, &l) : -ENOMEM;
@@ -180,7 +182,7 @@ static int open_luks(struct cs *cs, const char *device, const char *name)
 	}
 	err = volume_key(cs, l, given(cs, CS_HEADER) ? text(cs, CS_HEADER) : device, key, &key_bytes);
 	if (!err && !testing) {
-		err = given(cs, CS_HEADER) ? disk_open(device, false, false, &data) : 0;
+		err = given(cs, CS_HEADER) ? disk_open(cs, device, false, false, &data) : 0;
 		err = err ? err : make_devices(cs, l, given(cs, CS_HEADER) ? &data : &header, name, key,
 					       key_bytes);
 	}
@@ -225,7 +227,7 @@ static int plain_line(struct cs *cs, const struct disk *data, const uint8_t *key
 	const char *cipher = given(cs, CS_CIPHER) ? text(cs, CS_CIPHER) : PLAIN_CIPHER;
 	uint64_t offset = number(cs, CS_OFFSET, 0), device = data->io.bytes >> 9;
 	uint64_t sector = number(cs, CS_SECTOR_SIZE, 512);
-	char *hex = ndm_luks_secret(2 * key_bytes + 1), *words;
+	char *hex = ndm_luks_secret(2 * key_bytes + 1), *words, *device_word;
 	unsigned n = 0;
 	size_t i;
 
@@ -247,8 +249,10 @@ static int plain_line(struct cs *cs, const struct disk *data, const uint8_t *key
 			    given(cs, CS_NO_WRITE_QUEUE) ? " no_write_workqueue" : "");
 	line->nr = number(cs, CS_SIZE, 0) ? number(cs, CS_SIZE, 0) : device - offset;
 	line->type = "crypt";
+	device_word = disk_word(data);
 	line->args = text_format("%s %s %" PRIu64 " %s %" PRIu64 "%s", cipher, key_bytes ? hex : "-",
-				 number(cs, CS_SKIP, 0), data->path, offset, n && words ? words : "");
+				 number(cs, CS_SKIP, 0), device_word, offset, n && words ? words : "");
+	free(device_word);
 	if (sector != 512 && line->args) {
 		char *more = text_format("%s sector_size:%" PRIu64 "%s", line->args, sector,
 					 given(cs, CS_IV_LARGE) ? " iv_large_sectors" : "");
@@ -275,7 +279,7 @@ static int open_plain(struct cs *cs, const char *device, const char *name)
 		free(uuid);
 		return -EINVAL;
 	}
-	err = disk_open(device, false, false, &data);
+	err = disk_open(cs, device, false, false, &data);
 	if (!err) {
 		err = plain_key(cs, device, key, key_bytes);
 		err = err ? err : plain_line(cs, &data, key, key_bytes, &line);
@@ -489,7 +493,7 @@ int cs_resize(struct cs *cs)
 {
 	struct task *was, *t = NULL;
 	char *below = device_below(cs, cs->argv[0]);
-	struct disk d = { .fd = -1 };
+	struct disk d = { .fd = -1, .nbd = { .fd = -1 } };
 	uint64_t nr = number(cs, CS_SIZE, 0), offset = 0;
 	bool good = false;
 	int err;
@@ -503,7 +507,7 @@ int cs_resize(struct cs *cs)
 	}
 	if (was->nr_lines != 1) {
 		say("Device %s has more than one segment.", cs->argv[0]);
-	} else if (nr || !disk_open(below, false, false, &d)) {
+	} else if (nr || !disk_open(cs, below, false, false, &d)) {
 		if (sscanf(was->lines[0].params, "%*s %*s %*s %*s %" SCNu64, &offset) == 1 && !nr)
 			nr = (d.io.bytes >> 9) - offset;
 		t = task_new(cs->client, TASK_RELOAD);

@@ -94,24 +94,51 @@ static int superblock_read(struct ndm_luks *l, struct ndm_luks_io *data, const s
 		luks_fail(l, -EINVAL, "the integrity superblock's size makes no sense");
 }
 
-int ndm_luks_integrity_line(struct ndm_luks *l, struct ndm_luks_io *data,
-			    const struct ndm_luks_options *o, struct ndm_luks_line *line)
+static int integrity_line(struct ndm_luks *l, const struct ndm_luks_options *o, const struct capi *c,
+			  uint64_t nr, bool fresh, struct ndm_luks_line *line)
 {
 	const struct luks_segment *s = &l->segment[0];
 	struct ndm_str args = { 0 };
-	uint64_t nr = 0;
-	struct capi c;
-	int err = capi_name(l, s, &c);
 
-	err = err ? err : superblock_read(l, data, s, c.tag_bytes, &nr);
-	if (err)
-		return err;
-	ndm_printf(&args, "%s %" PRIu64 " %u %c %u", o->device, s->offset >> 9, c.tag_bytes,
-		   o->no_journal || ndm_luks_flag(l, "no-journal") ? 'D' : 'J', s->sector_bytes > 512);
+	ndm_printf(&args, "%s %" PRIu64 " %u %c %u", o->device, s->offset >> 9, c->tag_bytes,
+		   o->no_journal || ndm_luks_flag(l, "no-journal") ? 'D' : 'J',
+		   (s->sector_bytes > 512) + fresh);
 	if (s->sector_bytes > 512)
 		ndm_printf(&args, " block_size:%u", s->sector_bytes);
+	if (fresh)
+		ndm_printf(&args, " fix_padding");
 	*line = (struct ndm_luks_line){ .nr = nr, .type = "integrity", .args = args.text };
-	return 0;
+	return args.text ? 0 : -ENOMEM;
+}
+
+int ndm_luks_integrity_line(struct ndm_luks *l, struct ndm_luks_io *data,
+			    const struct ndm_luks_options *o, struct ndm_luks_line *line)
+{
+	uint64_t nr = 0;
+	struct capi c;
+	int err = capi_name(l, &l->segment[0], &c);
+
+	err = err ? err : superblock_read(l, data, &l->segment[0], c.tag_bytes, &nr);
+	return err ? err : integrity_line(l, o, &c, nr, false, line);
+}
+
+int ndm_luks_integrity_clear(struct ndm_luks *l, struct ndm_luks_io *data)
+{
+	static const uint8_t zeroes[4096];
+	int err = data->write(data, l->segment[0].offset, zeroes, sizeof zeroes);
+
+	err = err ? err : data->sync(data);
+	return err ? luks_fail(l, err, "cannot clear the integrity superblock: %s", strerror(-err)) : 0;
+}
+
+/* 8 sectors: a table must have some length before anybody knows which */
+int ndm_luks_integrity_format(struct ndm_luks *l, const struct ndm_luks_options *o,
+			      struct ndm_luks_line *line)
+{
+	struct capi c;
+	int err = capi_name(l, &l->segment[0], &c);
+
+	return err ? err : integrity_line(l, o, &c, 8, true, line);
 }
 
 /* ---- the crypt line ---- */

@@ -6,7 +6,7 @@
 # nowhere else.
 . "$(dirname "$0")/functions.sh"
 requires_ndmd
-requires_program cryptsetup qemu-io
+requires_program cryptsetup qemu-io nbdinfo
 
 ours() { "$NDM" cryptsetup -q "$@"; }
 theirs() { cryptsetup -q "$@"; }
@@ -93,4 +93,41 @@ head -c 32 /dev/zero > raw
 ours open --type plain --key-file raw -s 256 --cipher aes-xts-plain64 data.img plain
 "$NDMSETUP" table plain | grep -q 'crypt aes-xts-plain64' || fail "no plain device"
 ours close plain
+
+# LUKS2 with integrity: header, integrity device, first tags; then damage is noticed
+for spec in hmac-sha256:aes-xts-plain64:512 hmac-sha256:aes-xts-random:512 aead:aes-gcm-random:256 \
+	poly1305:chacha20-random:256; do
+	IFS=: read -r integrity cipher bits <<< "$spec"
+	rm -f auth.img
+	truncate -s 20M auth.img
+	ours luksFormat --integrity $integrity -c $cipher -s $bits --sector-size 4096 "${cheap[@]}" \
+		--key-file one auth.img
+	theirs open --test-passphrase --key-file one auth.img
+	same luksDump auth.img
+	ours open --key-file one auth.img auth
+	bytes=$(nbdinfo --size "$(uri auth)")
+	qemu-io -f raw -r -c "read -P 0 0 $bytes" "$(uri auth)" > out.txt
+	grep -q "read $bytes/$bytes" out.txt || fail "$spec: not all can be read: $(cat out.txt)"
+	grep -q 'verification failed' out.txt && fail "$spec: not all zeroes"
+	qemu-io -f raw -c 'write -P 9 0 64k' -c flush "$(uri auth)" >/dev/null
+	ours close auth
+	"$NDMSETUP" ls | grep -q auth && fail "$spec: something is left: $("$NDMSETUP" ls)"
+	ours open --key-file one auth.img auth
+	qemu-io -f raw -r -c 'read -P 9 0 64k' "$(uri auth)" | grep -q 'verification failed' && fail "$spec: other data"
+	ours close auth
+done
+
+# headers on mapped devices, through NBD, and under a name with a blank
+truncate -s 20M base.img
+"$NDMSETUP" create base --table "0 40960 linear $T/base.img 0"
+ours luksFormat "${cheap[@]}" --key-file one /dev/mapper/base
+theirs open --test-passphrase --key-file one base.img
+for where in /dev/mapper/base "$(uri base)"; do
+	ours open --key-file one "$where" top
+	ours close top
+done
+mv base.img 'a blank.img'
+ours open --key-file one 'a blank.img' top
+"$NDMSETUP" table top | grep -q "a blank.img 32768$" || fail "$("$NDMSETUP" table top)"
+ours close top
 exit 0
