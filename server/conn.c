@@ -13,6 +13,8 @@
 #include "ndmd.h"
 #include "tls.h"
 
+#define SEND_BUFFER_BYTES (2 << 20)
+
 /* ---- log ---- */
 
 static void conn_vlog(struct conn *c, enum ndm_level level, const char *fmt, va_list ap)
@@ -175,7 +177,31 @@ ssize_t conn_send(struct conn *c, struct iovec *iov, int n)
 	return put < 0 ? -errno : put;
 }
 
+/*
+ * Large replies through a unix socket's default buffer (208 KiB) cost a change of threads for
+ * each piece; TCP sizes its buffer by itself.  Done when a reply has not fitted for the first
+ * time, so that only those who read much have it.
+ */
+bool conn_make_room(struct conn *c)
+{
+	int bytes = SEND_BUFFER_BYTES;
+
+	if (!c->unix_socket || c->roomy)
+		return false;
+	c->roomy = true;
+	return !setsockopt(c->fd_out, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof bytes) ||
+	       !setsockopt(c->fd_out, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
+}
+
 /* ---- beginning ---- */
+
+static bool is_unix(int fd)
+{
+	int domain = 0;
+	socklen_t n = sizeof domain;
+
+	return !getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &n) && domain == AF_UNIX;
+}
 
 int conn_new(struct worker *w, int fd, int fd_out, char *who)
 {
@@ -188,6 +214,7 @@ int conn_new(struct worker *w, int fd, int fd_out, char *who)
 	c->who = who;
 	c->number = atomic_fetch_add(&w->ndmd->next_conn, 1) + 1;
 	c->plain_files = fd != fd_out;
+	c->unix_socket = is_unix(fd);
 	atomic_fetch_add(&w->ndmd->nconns, 1);
 	conn_join(c, w);
 	if (handshake_new(c)) {

@@ -76,6 +76,7 @@ struct conn {
 	bool held : 1;				/* over a limit: not reading */
 	bool draining : 1;			/* the server ends */
 	bool big_writes : 1;			/* the last payload was a large one */
+	bool unix_socket : 1, roomy : 1;	/* its send buffer is the kernel's default, or ours */
 
 	/* transmission */
 	enum reply_mode mode;
@@ -111,6 +112,8 @@ void conn_write_on(struct conn *);
 void conn_write_off(struct conn *);
 void conn_leave(struct conn *);			/* its worker, to go to another */
 void conn_join(struct conn *, struct worker *);
+/* A larger send buffer, where that helps and has not been done; true: try again to send. */
+bool conn_make_room(struct conn *);
 /* bytes, 0 at the end, -EAGAIN, or another -errno */
 ssize_t conn_recv(struct conn *, struct iovec *, int n);
 ssize_t conn_send(struct conn *, struct iovec *, int n);

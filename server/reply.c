@@ -400,6 +400,8 @@ void reply_send(struct conn *c)
 		n = gather(c, iov, scratch, sizeof scratch, &total);
 		put = conn_send(c, iov, n);
 		if (put == -EAGAIN) {
+			if (conn_make_room(c))
+				continue;
 			conn_write_on(c);
 			return;
 		}
@@ -410,7 +412,7 @@ void reply_send(struct conn *c)
 		}
 		COUNT(c->worker, bytes_out, (uint64_t)put);
 		sent(c, (size_t)put);
-		if ((size_t)put < total && !c->tls) {
+		if ((size_t)put < total && !c->tls && !conn_make_room(c)) {
 			conn_write_on(c);
 			return;
 		}
