@@ -238,15 +238,66 @@ static int discard_tags(struct integrity *ic, uint64_t sector, uint64_t nr)
 	return err;
 }
 
-static int discard_held(struct integrity *ic, struct ndm_bio *bio, uint64_t sector)
+/* Does a block's tag lie in two sectors? */
+static bool tag_is_split(const struct integrity *ic, uint64_t sector)
 {
-	int err = discard_tags(ic, sector, bio->nr);
+	uint64_t at = ndm_integrity_tag_offset(&ic->l, sector);
 
+	return at / NDM_SECTOR_BYTES != (at + ic->tag_bytes - 1) / NDM_SECTOR_BYTES;
+}
+
+/*
+ * How many sectors from this one on can be discarded together, or (*keep) must be kept.  In mode
+ * J every block is to be readable after a power cut, but of a tag in two sectors one half may get
+ * to the disk and the other not; a write would be repaired from the journal, a discard is not in
+ * it.  So blocks with such tags are left as they are.
+ */
+static uint64_t discard_run(const struct integrity *ic, uint64_t sector, uint64_t nr, bool *keep)
+{
+	uint64_t n;
+
+	*keep = false;
+	if (ic->mode != 'J' || NDM_SECTOR_BYTES % ic->tag_bytes == 0)
+		return nr;
+	*keep = tag_is_split(ic, sector);
+	for (n = ic->block_sectors; n < nr; n += ic->block_sectors)
+		if (tag_is_split(ic, sector + n) != *keep)
+			break;
+	return n;
+}
+
+static void discard_send(struct integrity *ic, struct ndm_group *group, uint64_t sector, uint64_t nr)
+{
+	struct ndm_bio *bio = ndm_bio_get(ic->ti->loop);
+
+	bio->op = NDM_DISCARD;
+	bio->nr = nr;
+	ndm_group_add(group, bio, ic->data->store, ndm_integrity_data_sector(&ic->l, sector));
+}
+
+static int discard_held(struct integrity *ic, uint64_t sector, uint64_t nr)
+{
+	struct ndm_group group;
+	uint64_t i, n;
+	bool keep;
+	int err = 0;
+
+	for (i = 0; i < nr && !err; i += n) {
+		n = discard_run(ic, sector + i, nr - i, &keep);
+		err = keep ? 0 : discard_tags(ic, sector + i, n);
+	}
 	if (!err && ic->mode != 'D')
 		integrity_flush(ic, false);
 	err = err ? err : ic->failed;
-	return err ? err : ndm_rw(ic->data->store, NDM_DISCARD, 0,
-				  ndm_integrity_data_sector(&ic->l, sector), bio->nr, NULL);
+	if (err)
+		return err;
+	ndm_group_init(&group, ic->ti->loop);
+	for (i = 0; i < nr; i += n) {
+		n = discard_run(ic, sector + i, nr - i, &keep);
+		if (!keep)
+			discard_send(ic, &group, sector + i, n);
+	}
+	return ndm_group_wait(&group);
 }
 
 static int discard_bio(struct integrity *ic, struct ndm_bio *bio, uint64_t sector)
@@ -268,7 +319,7 @@ static int discard_bio(struct integrity *ic, struct ndm_bio *bio, uint64_t secto
 		integrity_journal_empty(ic);
 	}
 	err = err ? err : ic->failed;
-	err = err ? err : discard_held(ic, bio, sector);
+	err = err ? err : discard_held(ic, sector, bio->nr);
 	ndm_range_unlock(&ic->ranges, &range);
 	if (ic->mode == 'B')
 		ndm_rwunlock(&ic->bitmap.gate);

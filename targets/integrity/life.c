@@ -130,7 +130,10 @@ static void stop_journal(struct integrity *ic)
 		return;
 	integrity_moment(ic, "integrity.stop.written");
 	integrity_sections_clear(ic, j->free_section, j->sections - j->free_section, j->sequence);
-	integrity_sections_clear(ic, 0, j->free_section, (j->sequence + 1) % NDM_INTEGRITY_SEQUENCES);
+	/* what is written next must differ from what lies there now, or tearing would not show */
+	j->sequence = (j->sequence + 1) % NDM_INTEGRITY_SEQUENCES;
+	integrity_sections_clear(ic, 0, j->free_section, j->sequence);
+	j->wrote = false;
 }
 
 static void stop_bitmap(struct integrity *ic)

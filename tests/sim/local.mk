@@ -21,6 +21,7 @@ tests_sim_run_SOURCES += tests/sim/script-control.c tests/sim/control-model.c te
 tests_sim_run_SOURCES += tests/sim/script-control-race.c
 tests_sim_run_SOURCES += tests/sim/script-switch.c
 tests_sim_run_SOURCES += tests/sim/script-ebs.c
+tests_sim_run_SOURCES += tests/sim/script-integrity.c
 tests_sim_run_SOURCES += tests/sim/script-dust.c
 tests_sim_run_SOURCES += tests/sim/script-delay.c
 tests_sim_run_SOURCES += tests/sim/script-linear.c
