@@ -109,6 +109,7 @@ judge_symbols() {
 	}
 	function may(from, to) {		# layers
 		if (from == to) return 1
+		if (from == "target:crypt" && to == "luks") return 1
 		if (from ~ /^target:/) return to ~ /^(core|kit|meta)$/
 		if (from == "list") return to ~ /^target:/
 		# headers of LUKS: format code that clients link, too (ndm-luks.h)
