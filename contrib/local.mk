@@ -13,7 +13,7 @@ $(systemd_units): %: %.in Makefile
 	mv -f $@.new $@
 
 EXTRA_DIST += REUSE.toml .ci/run contrib/bench contrib/count-tests contrib/debian-packages.txt \
-	contrib/demo contrib/gdb contrib/hooks contrib/install-packages contrib/kernel-vm \
+	contrib/debian contrib/demo contrib/gdb contrib/hooks contrib/make-deb contrib/install-packages contrib/kernel-vm \
 	contrib/sync-judges contrib/test-all
 
 examplesdir = $(docdir)/examples
