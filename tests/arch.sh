@@ -57,7 +57,6 @@ judge_includes() {
 		{ bad("another target") }
 
 	# what of the C library targets may have; the rest does I/O, keeps time or makes threads
-	of("^lib/kit/cipher-aesni") && $2 == "immintrin.h"	{ next }
 	of("^(targets|lib/kit|lib/meta)/") && !ours && $2 !~ /^(openssl|gcrypt|argon2|config\.h)/ && $2 !~ /\// &&
 	$2 !~ /^(assert|ctype|endian|errno|inttypes|limits|stdarg|stdbool|stddef|stdint|stdio|stdlib|string|strings|byteswap)\.h$/ &&
 	system_header($0) { bad("targets get the outside through stores, clock and dice") }

@@ -97,8 +97,6 @@ void ndm_aead_free(struct ndm_aead *);
 
 /* ---- makers: one for each file; -ENOENT when the name is not theirs ---- */
 
-int cipher_make_aesni(const char *name, struct ndm_cipher **);
-void cipher_aesni_narrow(struct ndm_cipher *);	/* for tests */
 int cipher_make_evp(const char *name, struct ndm_cipher **);
 int cipher_make_gcrypt(const char *name, struct ndm_cipher **);
 int cipher_make_mode(const char *name, struct ndm_cipher **);

@@ -6,7 +6,6 @@ kit_crypt_sources = \
 	lib/kit/cipher.c \
 	lib/kit/cipher-adiantum.c \
 	lib/kit/cipher-aead.c \
-	lib/kit/cipher-aesni.c \
 	lib/kit/cipher-aegis.c \
 	lib/kit/cipher-chacha.c \
 	lib/kit/cipher-evp.c \
