@@ -26,7 +26,7 @@
 
 #define STOP_SECONDS 10
 #define AGAIN_NS UINT64_C(1000000000)		/* a signal may come to us and to our group */
-#define IN_FLIGHT_BYTES (1024u << 20)		/* of all connections */
+#define IN_FLIGHT_BYTES (UINT64_C(1) << 30)	/* of all connections; a quarter of memory at most */
 #define VERSION "0.1.0"
 
 static void stop_check(struct ndmd *);
@@ -459,6 +459,13 @@ static int start_tls(struct ndmd *d)
 	return err;
 }
 
+static size_t in_flight_bytes(void)
+{
+	uint64_t quarter = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE) / 4;
+
+	return quarter < IN_FLIGHT_BYTES ? quarter : IN_FLIGHT_BYTES;
+}
+
 static int start_workers(struct ndmd *d)
 {
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
@@ -473,7 +480,7 @@ static int start_workers(struct ndmd *d)
 	for (i = 0; d->workers && loops && i < n && !err; i++) {
 		d->nworkers = i + 1;
 		err = worker_init(&d->workers[i], d, i);
-		d->workers[i].bytes_max = IN_FLIGHT_BYTES / n;
+		d->workers[i].bytes_max = in_flight_bytes() / n;
 		loops[i] = d->workers[i].loop;
 	}
 	if (!d->workers || !loops)
