@@ -30,7 +30,7 @@
 
 enum { CMD_READ, CMD_WRITE, CMD_DISC, CMD_FLUSH, CMD_TRIM, CMD_CACHE, CMD_ZEROES };
 
-bool nbd_is_uri(const char *text)
+bool nbdc_is_uri(const char *text)
 {
 	return !strncmp(text, "nbd:", 4) || !strncmp(text, "nbd+", 4) || !strncmp(text, "nbds", 4);
 }
@@ -248,7 +248,7 @@ static int greet(struct nbd *nbd, const char *name)
 	return err ? err : option_replies(nbd);
 }
 
-int nbd_connect(struct nbd *nbd, const char *uri)
+int nbdc_connect(struct nbd *nbd, const char *uri)
 {
 	char *copy = strdup(uri);
 	const char *name = "";
@@ -262,7 +262,7 @@ int nbd_connect(struct nbd *nbd, const char *uri)
 		err = -EPROTO;
 	if (err) {
 		say("Cannot reach %s: %s", uri, strerror(-err));
-		nbd_close(nbd);
+		nbdc_close(nbd);
 	}
 	free(copy);
 	return err;
@@ -292,7 +292,7 @@ static int request(struct nbd *nbd, uint16_t command, uint64_t offset, uint32_t 
 	return in ? get_all(nbd->fd, in, bytes) : 0;
 }
 
-void nbd_close(struct nbd *nbd)
+void nbdc_close(struct nbd *nbd)
 {
 	struct { uint32_t magic; uint16_t flags, type; uint64_t cookie, offset; uint32_t bytes; }
 		__attribute__((packed)) head = { htobe32(MAGIC_REQUEST), 0, htobe16(CMD_DISC), 0, 0, 0 };
@@ -316,7 +316,7 @@ static int piece(struct nbd *nbd, uint64_t offset, size_t bytes, uint64_t *first
 	return 0;
 }
 
-int nbd_read(struct nbd *nbd, uint64_t offset, void *buf, size_t bytes)
+int nbdc_read(struct nbd *nbd, uint64_t offset, void *buf, size_t bytes)
 {
 	unsigned char *whole = malloc(REQUEST_BYTES + 2 * BLOCK_MAX);
 	uint64_t first;
@@ -337,7 +337,7 @@ int nbd_read(struct nbd *nbd, uint64_t offset, void *buf, size_t bytes)
 	return err;
 }
 
-int nbd_write(struct nbd *nbd, uint64_t offset, const void *buf, size_t bytes)
+int nbdc_write(struct nbd *nbd, uint64_t offset, const void *buf, size_t bytes)
 {
 	unsigned char *whole = malloc(REQUEST_BYTES + 2 * BLOCK_MAX);
 	uint64_t first;
@@ -361,7 +361,7 @@ int nbd_write(struct nbd *nbd, uint64_t offset, const void *buf, size_t bytes)
 	return err;
 }
 
-int nbd_write_zeroes(struct nbd *nbd, uint64_t offset, uint64_t bytes)
+int nbdc_write_zeroes(struct nbd *nbd, uint64_t offset, uint64_t bytes)
 {
 	const uint32_t most = 32u << 20;
 	uint32_t now;
@@ -374,7 +374,7 @@ int nbd_write_zeroes(struct nbd *nbd, uint64_t offset, uint64_t bytes)
 	return err;
 }
 
-int nbd_flush(struct nbd *nbd)
+int nbdc_flush(struct nbd *nbd)
 {
 	return nbd->flush ? request(nbd, CMD_FLUSH, 0, 0, NULL, NULL) : 0;
 }

@@ -19,13 +19,13 @@ struct nbd {
 };
 
 /* nbd+unix:///EXPORT?socket=PATH, nbd://HOST[:PORT]/EXPORT.  0 or -errno, said. */
-int nbd_connect(struct nbd *, const char *uri);
-void nbd_close(struct nbd *);
-bool nbd_is_uri(const char *text);
+int nbdc_connect(struct nbd *, const char *uri);
+void nbdc_close(struct nbd *);
+bool nbdc_is_uri(const char *text);
 /* of any offset and length; partial blocks are read, changed and written */
-int nbd_read(struct nbd *, uint64_t offset, void *, size_t bytes);
-int nbd_write(struct nbd *, uint64_t offset, const void *, size_t bytes);
-int nbd_write_zeroes(struct nbd *, uint64_t offset, uint64_t bytes);	/* whole blocks */
-int nbd_flush(struct nbd *);
+int nbdc_read(struct nbd *, uint64_t offset, void *, size_t bytes);
+int nbdc_write(struct nbd *, uint64_t offset, const void *, size_t bytes);
+int nbdc_write_zeroes(struct nbd *, uint64_t offset, uint64_t bytes);	/* whole blocks */
+int nbdc_flush(struct nbd *);
 
 #endif

@@ -102,22 +102,22 @@ static int file_open(const char *path, bool write, bool create, struct disk *d)
 
 static int remote_read(struct ndm_luks_io *io, uint64_t offset, void *buf, size_t bytes)
 {
-	return nbd_read(&disk_of(io)->nbd, offset, buf, bytes);
+	return nbdc_read(&disk_of(io)->nbd, offset, buf, bytes);
 }
 
 static int remote_write(struct ndm_luks_io *io, uint64_t offset, const void *buf, size_t bytes)
 {
-	return nbd_write(&disk_of(io)->nbd, offset, buf, bytes);
+	return nbdc_write(&disk_of(io)->nbd, offset, buf, bytes);
 }
 
 static int remote_sync(struct ndm_luks_io *io)
 {
-	return nbd_flush(&disk_of(io)->nbd);
+	return nbdc_flush(&disk_of(io)->nbd);
 }
 
 static int remote_open(const char *uri, const char *name, bool write, struct disk *d)
 {
-	int err = nbd_connect(&d->nbd, uri);
+	int err = nbdc_connect(&d->nbd, uri);
 
 	if (err)
 		return -ENOTBLK;
@@ -168,7 +168,7 @@ int disk_open(struct cs *cs, const char *path, bool write, bool create, struct d
 
 	*d = (struct disk){ .fd = -1, .nbd = { .fd = -1 } };
 	d->io.writable = write;
-	if (nbd_is_uri(path))
+	if (nbdc_is_uri(path))
 		err = remote_open(path, path, write, d);
 	else if (name)
 		err = mapped_open(cs, name, path, write, d);
@@ -199,7 +199,7 @@ void disk_close(struct disk *d)
 {
 	if (d->fd >= 0)
 		close(d->fd);
-	nbd_close(&d->nbd);
+	nbdc_close(&d->nbd);
 	free(d->path);
 	*d = (struct disk){ .fd = -1, .nbd = { .fd = -1 } };
 }

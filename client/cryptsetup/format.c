@@ -150,8 +150,8 @@ static int integrity_wipe(struct cs *cs, struct ndm_luks *l, struct disk *data, 
 	if (!err) {
 		err = disk_open(cs, path, true, false, &d);
 		if (!err) {
-			err = nbd_write_zeroes(&d.nbd, 0, d.io.bytes);
-			err = err ? err : nbd_flush(&d.nbd);
+			err = nbdc_write_zeroes(&d.nbd, 0, d.io.bytes);
+			err = err ? err : nbdc_flush(&d.nbd);
 			if (err)
 				say("Wiping %s failed: %s.", path, strerror(-err));
 		}
