@@ -19,23 +19,27 @@ client_ndm_SOURCES += client/nbd.h client/nbd.c client/cryptsetup/cryptsetup.h c
 	client/cryptsetup/disk.c client/cryptsetup/format.c client/cryptsetup/header.c \
 	client/cryptsetup/kdf.c client/cryptsetup/keys.c client/cryptsetup/main.c \
 	client/cryptsetup/open.c client/cryptsetup/options.c client/cryptsetup/secret.c
+client_ndm_SOURCES += client/replay/replay.h client/replay/explore.c client/replay/log.c \
+	client/replay/main.c client/replay/serve.c client/replay/shrink.c client/replay/state.c
 client_ndm_CPPFLAGS = $(AM_CPPFLAGS)
 client_ndm_LDADD = libndm-luks.la -lm
 bin_PROGRAMS += client/ndm
-ALL_LOCAL += client/ndmsetup
+ALL_LOCAL += client/ndmsetup client/ndm-replay
 INSTALL_EXEC_HOOKS += client-install-links
 UNINSTALL_HOOKS += client-uninstall-links
 
 client/ndmsetup: client/ndm
 	$(AM_V_GEN)rm -f $@ && $(LN_S) ndm $@
-CLEANFILES += client/ndmsetup
+client/ndm-replay: client/ndm
+	$(AM_V_GEN)rm -f $@ && $(LN_S) ndm $@
+CLEANFILES += client/ndmsetup client/ndm-replay
 
 client-install-links:
-	cd $(DESTDIR)$(bindir) && rm -f ndmsetup && $(LN_S) ndm ndmsetup
+	cd $(DESTDIR)$(bindir) && rm -f ndmsetup ndm-replay && $(LN_S) ndm ndmsetup && $(LN_S) ndm ndm-replay
 	$(MKDIR_P) $(DESTDIR)$(bashcompletiondir)
 	cd $(DESTDIR)$(bashcompletiondir) && rm -f ndm.bash && $(LN_S) ndmsetup.bash ndm.bash
 client-uninstall-links:
-	rm -f $(DESTDIR)$(bindir)/ndmsetup $(DESTDIR)$(bashcompletiondir)/ndm.bash
+	rm -f $(DESTDIR)$(bindir)/ndmsetup $(DESTDIR)$(bindir)/ndm-replay $(DESTDIR)$(bashcompletiondir)/ndm.bash
 .PHONY: client-install-links client-uninstall-links
 
 schemadir = $(pkgdatadir)/schema

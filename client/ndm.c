@@ -21,6 +21,8 @@ static const struct word words[] = {
 	{ "dmsetup", dmsetup_main, "COMMAND...            dmsetup's command line" },
 	{ "dmstats", dmsetup_main, "COMMAND...            dmstats' command line" },
 	{ "cryptsetup", cryptsetup_main, "ACTION...             cryptsetup's command line: LUKS, plain" },
+	{ "replay-log", replay_main, "--log LOG ...         states of a disk from a log of its writes" },
+	{ "ndm-replay", replay_main, NULL },
 	{ "devmap_name", dmsetup_main, "MAJOR MINOR           the name of a device" },
 	{ "plan", plan_main, "[FILE.yaml]           what applying a file of volumes would change" },
 	{ "apply", apply_main, "[FILE.yaml]           change it" },
@@ -56,7 +58,8 @@ static void print_help(FILE *out)
 
 static bool is_program(const struct word *word)
 {
-	return word && (word->run == dmsetup_main || word->run == cryptsetup_main);
+	return word && (word->run == dmsetup_main || word->run == cryptsetup_main ||
+			!strcmp(word->name, "ndm-replay"));
 }
 
 /* `ndm [--control SOCKET] WORD ...` */

@@ -108,5 +108,6 @@ EXTRA_DIST += $(shell_tests) tests/interop tests/conformance \
 
 # Parts with a list of their own
 include tests/sim/local.mk
+include tests/accept/local.mk
 include tests/fuzz/local.mk
 include tests/server/local.mk

@@ -1,0 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# The stories that a user would tell, as tests.  Each runs as an ordinary user.
+shell_tests += tests/accept/02-replay.sh
+EXTRA_DIST += tests/accept/functions.sh tests/accept/journal.py
