@@ -51,10 +51,14 @@ int verity_digest(struct verity *v, unsigned lane, const void *data, size_t byte
 
 static const char *hex(const uint8_t *bytes, size_t n, char *to)
 {
+	static const char digits[] = "0123456789abcdef";
 	size_t i;
 
-	for (i = 0; i < n; i++)
-		sprintf(to + 2 * i, "%02x", bytes[i]);
+	for (i = 0; i < n; i++) {
+		to[2 * i] = digits[bytes[i] >> 4];
+		to[2 * i + 1] = digits[bytes[i] & 15];
+	}
+	to[2 * n] = '\0';
 	return to;
 }
 

@@ -71,7 +71,7 @@ openssl ca -config ca.conf -keyfile pki/ca-key.pem -cert pki/ca-cert.pem -revoke
 openssl ca -config ca.conf -keyfile pki/ca-key.pem -cert pki/ca-cert.pem -gencrl -out pki/ca-crl.pem 2>/dev/null
 serve --tls require --tls-certificates pki --tls-verify-peer
 refused "$(x509)"
-grep -q 'revoked' ndmd.err || fail "the log does not say why: $(cat ndmd.err)"
+wait_for "the reason in the log" grep -q 'revoked' ndmd.err
 stop_ndmd
 rm pki/ca-crl.pem
 
