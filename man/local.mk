@@ -7,6 +7,9 @@ MAN_DATE = 2026-11
 dist_man_MANS += man/nbdkit-ndm-plugin.1 man/ndm.yaml.5 man/ndmd.8
 
 target_pages = \
+	man/generated/ndm-integrity.7 \
+	man/generated/ndm-verity.7 \
+	man/generated/ndm-multipath.7 \
 	man/generated/ndm-crypt.7 \
 	man/generated/ndm-delay.7 \
 	man/generated/ndm-dust.7 \
