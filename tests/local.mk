@@ -55,6 +55,12 @@ core_tests += tests/unit/test-cipher
 core_tests += tests/unit/test-crypt
 tests_unit_test_crypt_SOURCES = tests/unit/test-crypt.c tests/unit/box.c tests/unit/box.h
 core_tests += tests/unit/test-luks
+core_tests += tests/unit/test-verity-format
+core_tests += tests/unit/test-verity
+tests_unit_test_verity_SOURCES = tests/unit/test-verity.c tests/unit/box.c tests/unit/box.h
+core_tests += tests/unit/test-integrity-format
+core_tests += tests/unit/test-integrity
+tests_unit_test_integrity_SOURCES = tests/unit/test-integrity.c tests/unit/box.c tests/unit/box.h
 
 # ---- shell
 

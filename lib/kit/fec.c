@@ -194,5 +194,9 @@ int ndm_rs_decode(const struct ndm_rs *rs, uint8_t word[N], const uint8_t *erasu
 		word[N - 1 - powers[i]] ^= values[i];
 		changed += !!values[i];
 	}
-	return changed;
+	if (!syndromes(rs, word, s))
+		return changed;
+	for (i = 0; i < degree; i++)			/* more errors than can be known: not a word */
+		word[N - 1 - powers[i]] ^= values[i];
+	return -EBADMSG;
 }

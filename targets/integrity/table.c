@@ -191,7 +191,7 @@ static int ctr_four(struct ndm_target *ti, struct integrity *ic, char **argv)
 
 static int ctr_inline(struct ndm_target *ti, const struct integrity *ic)
 {
-	if (ic->meta)
+	if (ic->l.separate)
 		return ndm_error(ti, -EINVAL, "Metadata device not supported in inline mode");
 	if (!ic->digest_bytes)
 		return ndm_error(ti, -EINVAL, "Internal hash not set in inline mode");

@@ -22,6 +22,7 @@ struct box {
 	struct ndm_str log, shown, text, why;
 	void (*test)(struct box *);
 	bool finished;
+	bool read_only;			/* tables are loaded so */
 };
 
 static struct box *box_of(struct ndm_world *w)
@@ -338,7 +339,7 @@ static int load(struct box *b, struct ndm_device *device, const char *table)
 	ndm_str_free(&b->why);
 	err = ndm_table_parse(text, &lines, &n, &b->why);
 	if (!err)
-		err = ndm_device_load(device, lines, n, false, &b->why);
+		err = ndm_device_load(device, lines, n, b->read_only, &b->why);
 	ndm_free(lines);
 	ndm_free(text);
 	return err;
@@ -364,8 +365,14 @@ struct ndm_store *box_up(struct box *b, const char *name, const char *table)
 	assert_int_equal(ndm_device_create(b->ctx, name, NULL, -1, &d->device), 0);
 	b->ndevs++;
 	load_or_fail(b, d->device, table);
-	assert_int_equal(ndm_open(d->device, NDM_OPEN_READ | NDM_OPEN_WRITE, "test", &d->opener), 0);
+	assert_int_equal(ndm_open(d->device, NDM_OPEN_READ | (b->read_only ? 0 : NDM_OPEN_WRITE), "test",
+				  &d->opener), 0);
 	return ndm_opener_store(d->opener);
+}
+
+void box_read_only(struct box *b)
+{
+	b->read_only = true;
 }
 
 int box_refused(struct box *b, const char *table, const char **why)

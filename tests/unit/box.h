@@ -47,6 +47,8 @@ const char *box_log(struct box *);
 
 /* Makes device `name` and loads, resumes and opens it. */
 struct ndm_store *box_up(struct box *, const char *name, const char *table);
+/* From now on tables are loaded read-only. */
+void box_read_only(struct box *);
 /* The table must be refused; returns the errno (positive), *why is its sentence. */
 int box_refused(struct box *, const char *table, const char **why);
 void box_reload(struct box *, const char *name, const char *table);
