@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # The stories that a user would tell, as tests.  Each runs as an ordinary user.
+shell_tests += tests/accept/01-powerfail-sqlite.sh
 shell_tests += tests/accept/02-replay.sh
-EXTRA_DIST += tests/accept/functions.sh tests/accept/journal.py
+EXTRA_DIST += tests/accept/functions.sh tests/accept/bank.py tests/accept/journal.py
