@@ -32,6 +32,7 @@ static const struct word words[] = {
 	{ "describe", describe_main, "[TARGET]              the arguments of a target" },
 	{ "holders", holders_main, "NAME                  who has a device open" },
 	{ "monitor", monitor_main, "[-j]                  what happens, a line each" },
+	{ "multipath", multipath_main, "[-l|-ll|-j] [NAME]... paths and groups of multipath devices" },
 	{ "top", top_main, "[-n ROUNDS]           throughput and latency, live" },
 	{ "version", version_main, "                      of the ndmd that answers" },
 };

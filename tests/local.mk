@@ -47,6 +47,10 @@ core_tests += tests/unit/test-dust
 tests_unit_test_dust_SOURCES = tests/unit/test-dust.c tests/unit/box.c tests/unit/box.h
 core_tests += tests/unit/test-ebs
 tests_unit_test_ebs_SOURCES = tests/unit/test-ebs.c tests/unit/box.c tests/unit/box.h
+core_tests += tests/unit/test-multipath
+tests_unit_test_multipath_SOURCES = tests/unit/test-multipath.c tests/unit/box.c tests/unit/box.h
+core_tests += tests/unit/test-multipath-golden
+tests_unit_test_multipath_golden_SOURCES = tests/unit/test-multipath-golden.c tests/unit/box.c tests/unit/box.h
 core_tests += tests/unit/test-switch
 tests_unit_test_switch_SOURCES = tests/unit/test-switch.c tests/unit/box.c tests/unit/box.h
 
@@ -75,6 +79,7 @@ shell_tests += tests/interop/cryptsetup.sh
 shell_tests += tests/interop/luks-yaml.sh
 shell_tests += tests/interop/plugin.sh
 shell_tests += tests/interop/store-files.sh
+shell_tests += tests/interop/multipath.sh
 shell_tests += tests/interop/store-remote.sh
 shell_tests += tests/interop/suites.sh
 shell_tests += tests/interop/suites-plugin.sh
@@ -94,6 +99,7 @@ EXTRA_DIST += tests/server/control.py tests/server/control-abi.py tests/server/c
 
 check_PROGRAMS += $(core_tests) $(host_tests)
 TESTS += $(core_tests) $(host_tests) $(shell_tests)
+EXTRA_DIST += tests/golden/multipath-selectors.txt tests/golden/record-multipath.py
 
 TEST_LIBS = tests/libndm-moments.la $(CMOCKA_LIBS)
 tests_libndm_moments_la_SOURCES = $(libndm_core_la_SOURCES)

@@ -5,8 +5,9 @@
  *
  * A request ends well only when a path has said so.  When a path fails under it, it goes to
  * another at once; since the path is out of the selector's list it does not come back to it,
- * unless somebody reinstates the path meanwhile.  A request that each path's own server has
- * refused (its link stayed up) is not tried for ever: the error is passed up.
+ * unless somebody reinstates the path meanwhile.  A request that is refused by every path
+ * again and again, each time that paths are reinstated, is what is wrong, not the paths: after
+ * REFUSALS_MAX rounds its error goes up, lest it take the others with it for ever.
  *
  * Parked requests are in one list, in order.  Reinstating the first path, switching queueing
  * off, suspending, and the end of a resend (resend.c) let them go.
@@ -14,6 +15,8 @@
 #include <errno.h>
 
 #include "targets/multipath/multipath.h"
+
+#define REFUSALS_MAX 10u
 
 /* ---- without a path ---- */
 
@@ -138,28 +141,29 @@ static enum ndm_endio endio_verdict(struct mpath *m, struct ndm_bio *bio, enum n
 	}
 }
 
-/* Each path's own server has refused it: the request, not a path, is what is wrong. */
-static bool refused_everywhere(struct mpath *m, const struct mpath_io *io)
+/* -EIO is a server's answer; a link that is gone says something else. */
+static bool refused_too_often(struct mpath *m, struct mpath_io *io, const struct mpath_path *p)
 {
 	unsigned n = m->npaths < 64 ? m->npaths : 64;
 
-	return io->refused == UINT64_MAX >> (64 - n);
+	io->refused |= mpath_path_bit(p);
+	if (io->refused != UINT64_MAX >> (64 - n))
+		return false;
+	io->refused = 0;
+	return ++io->refusals >= REFUSALS_MAX;
 }
 
 static enum ndm_endio fail_over(struct mpath *m, struct ndm_bio *bio, struct mpath_path *p)
 {
 	struct mpath_io *io = ndm_per_bio(bio);
-	int error = bio->error;
 
-	if (error == -EIO)
-		io->refused |= mpath_path_bit(p);
+	if (bio->error == -EIO && refused_too_often(m, io, p))
+		return NDM_ENDIO_DONE;
 	if (m->nvalid == 0 && !m->queue_if_no_path && !ndm_noflush_suspending(m->ti)) {
 		if (m->bio_mode)
 			bio->error = -EIO;
 		return NDM_ENDIO_DONE;
 	}
-	if (refused_everywhere(m, io))
-		return NDM_ENDIO_DONE;
 	bio->error = 0;
 	if (m->nvalid == 0)
 		return endio_verdict(m, bio, mpath_no_path(m, bio));

@@ -8,7 +8,7 @@
  *
  * and ours: those of policy.c, and
  *
- *	paths			what is known of them, as JSON
+ *	paths [lines]		what is known of them, as JSON or as lines
  */
 #include <errno.h>
 #include <string.h>
@@ -83,8 +83,11 @@ int mpath_message(struct ndm_target *ti, unsigned argc, char **argv, struct ndm_
 
 	int err;
 
-	if (argc == 1 && !strcasecmp(verb, "paths")) {
-		mpath_report(m, reply);
+	if (!strcasecmp(verb, "paths") && (argc == 1 || (argc == 2 && !strcasecmp(argv[1], "lines")))) {
+		if (argc == 1)
+			mpath_report(m, reply);
+		else
+			mpath_report_lines(m, reply);
 		return 1;
 	}
 	if (m->suspended)

@@ -113,8 +113,8 @@ struct mpath {
 	bool followover;			/* a group has got its first path back */
 
 	struct unflushed *unflushed;		/* NULL: nothing is kept */
-	uint64_t failures;			/* of all paths, counted up
-						 * so that one can see that there was none */
+	uint64_t upsets;			/* paths failed, resends begun: since the last one
+						 * what was written may not be where it was */
 	bool resending, resend_failed;
 	bool barrier;				/* requests wait for a resend */
 	unsigned changing;			/* WRITE, ZEROES, DISCARD on a path */
@@ -130,7 +130,9 @@ struct mpath_io {
 	uint64_t start_ns;			/* 0: nobody wants to know */
 	uint64_t covers;			/* state of the unflushed log when it was sent */
 	uint64_t flush_writes;			/* FLUSH: path->writes when it was sent */
-	uint64_t refused;			/* paths whose server itself said no; bit = number % 64 */
+	uint64_t upsets;			/* m->upsets when it began to wait for a flush */
+	uint64_t refused;			/* bits of paths that said -EIO */
+	unsigned refusals;			/* how often all of them had */
 };
 
 /* ---- table.c ---- */
@@ -173,7 +175,7 @@ void mpath_flushed(struct mpath *, struct mpath_path *, struct ndm_bio *);
 
 struct unflushed *unflushed_new(struct ndm_loop *, uint64_t bytes_max);
 void unflushed_free(struct unflushed *);
-/* A write to a path has ended well; false: no room. */
+/* A write to a path has ended well; false: no room, and a part may have been noted. */
 bool unflushed_note(struct unflushed *, unsigned path, const struct ndm_bio *);
 /* What was noted of these sectors up to then has been overwritten in a durable way. */
 void unflushed_forget(struct unflushed *, uint64_t sector, uint64_t nr, uint64_t until);
@@ -229,6 +231,7 @@ int mpath_policy_word(struct mpath *, const char *word, struct ndm_args *);
 /* ---- message.c, status.c, report.c ---- */
 
 void mpath_report(struct mpath *, struct ndm_str *);
+void mpath_report_lines(struct mpath *, struct ndm_str *);
 
 int mpath_message(struct ndm_target *, unsigned argc, char **argv, struct ndm_str *);
 void mpath_status(struct ndm_target *, enum ndm_status, unsigned flags, struct ndm_str *);

@@ -77,7 +77,7 @@ void mpath_fail(struct mpath *m, struct mpath_path *p, int error, const char *wh
 	p->active = false;
 	p->fail_count++;
 	m->nvalid--;
-	m->failures++;
+	m->upsets++;
 	ndm_event(m->ti);
 	mpath_lost(m, p);
 	mpath_check_now(m);

@@ -1,8 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * report.c - all that is known of the paths, as one JSON object in one line: the answer to the
- * message `paths`, for `ndm multipath -ll`, for metrics and for pages.  Times are milliseconds;
- * an age is how long ago something was.
+ * report.c - all that is known of the paths: the answer to the message `paths`.
+ *
+ * As one JSON object in one line, for programs and pages; or, to `paths lines`, as lines of
+ * words with tabs between them (`ndm multipath -ll` reads these):
+ *
+ *	device	<valid paths> <requests parked> <bytes unflushed>
+ *	group	<number> <state> <selector and its arguments>
+ *	path	<device> <major:minor> <state> <link: up, down or -> <failures> <in flight> <ios>
+ *		<errors> <latency in us> <age of the last error in ms> <what it was>
+ *
+ * What is not known is "-".  An age is how long ago something was.
  */
 #include <errno.h>
 
@@ -56,14 +64,18 @@ static void put_path(const struct mpath_path *p, uint64_t now, struct ndm_str *o
 	ndm_printf(out, "}");
 }
 
+static const char *group_state(const struct mpath *m, const struct mpath_group *g)
+{
+	return g->bypassed ? "disabled" : g == m->current ? "active" : "enabled";
+}
+
 static void put_group(const struct mpath *m, const struct mpath_group *g, uint64_t now,
 		      struct ndm_str *out)
 {
 	unsigned i;
 
 	ndm_printf(out, "{\"number\":%u,\"selector\":\"%s\",\"state\":\"%s\",\"paths\":[", g->number,
-		   g->selector.type->name, g->bypassed ? "disabled" : g == m->current ? "active"
-		   : "enabled");
+		   g->selector.type->name, group_state(m, g));
 	for (i = 0; i < g->npaths; i++) {
 		ndm_printf(out, "%s", i ? "," : "");
 		put_path(&g->paths[i], now, out);
@@ -113,4 +125,50 @@ void mpath_report(struct mpath *m, struct ndm_str *out)
 		put_group(m, m->groups[i], now, out);
 	}
 	ndm_printf(out, "]}");
+}
+
+/* ---- lines ---- */
+
+static void path_line(const struct mpath_path *p, uint64_t now, struct ndm_str *out)
+{
+	const struct mpath_health *h = &p->health;
+
+	ndm_printf(out, "path\t%s\t%u:%u\t%s\t%s\t%u\t%u\t%llu\t%llu\t", p->dev->name,
+		   p->dev->store->major, p->dev->store->minor, path_state(p),
+		   !p->link ? "-" : p->link->up(p->dev->store) ? "up" : "down", p->fail_count,
+		   h->in_flight, (unsigned long long)h->ios, (unsigned long long)h->errors);
+	if (h->latency_ns)
+		ndm_printf(out, "%llu\t", (unsigned long long)(h->latency_ns / US));
+	else
+		ndm_printf(out, "-\t");
+	if (h->error_ns)
+		ndm_printf(out, "%llu\t%s\n", (unsigned long long)((now - h->error_ns) / MS), h->why);
+	else
+		ndm_printf(out, "-\t-\n");
+}
+
+void mpath_report_lines(struct mpath *m, struct ndm_str *out)
+{
+	uint64_t now = ndm_now(m->ti->loop);
+	unsigned i, j;
+
+	ndm_printf(out, "device\t%u\t%u\t%llu\n", m->nvalid, count_parked(m),
+		   (unsigned long long)(m->unflushed ? unflushed_bytes(m->unflushed) : 0));
+	for (i = 0; i < m->ngroups; i++) {
+		const struct mpath_group *g = m->groups[i];
+		size_t at;
+
+		ndm_printf(out, "group\t%u\t%s\t%s ", g->number, group_state(m, g),
+			   g->selector.type->name);
+		at = out->len;
+		if (g->selector.type->group_words)
+			g->selector.type->group_words(&g->selector, out);
+		else
+			ndm_printf(out, "0");
+		while (out->len > at && out->text[out->len - 1] == ' ')
+			out->text[--out->len] = '\0';
+		ndm_printf(out, "\n");
+		for (j = 0; j < g->npaths; j++)
+			path_line(&g->paths[j], now, out);
+	}
 }

@@ -49,7 +49,7 @@ static uint64_t run_send(struct mpath *m, uint64_t sector, uint64_t nr, const un
 
 static bool page_send(struct mpath *m, const struct unflushed_page *page)
 {
-	uint64_t taken = 0, failures = m->failures, bit;
+	uint64_t taken = 0, upsets = m->upsets, bit;
 	unsigned first, end;
 
 	for (first = 0; first < PAGE_SECTORS; first = end) {
@@ -64,7 +64,7 @@ static bool page_send(struct mpath *m, const struct unflushed_page *page)
 			return false;
 		taken |= bit;
 	}
-	if (m->failures == failures)		/* else who took the first part may be gone */
+	if (m->upsets == upsets)		/* else who took the first part may be gone */
 		unflushed_moved(m->unflushed, page->sector, taken);
 	return true;
 }
@@ -89,6 +89,7 @@ static void resend_task(void *arg)
 
 	while (m->changing)
 		ndm_wait(&m->resend_q);
+	m->upsets++;				/* goes over what waits for a flush to end */
 	while (unflushed_lost(m->unflushed) && m->nvalid) {
 		unflushed_walk(m->unflushed);
 		for (i = 0; i < RESENDERS; i++, r.running++)
@@ -153,11 +154,14 @@ static void unacked_end(struct mpath *m, struct ndm_bio *list, int err)
 
 		list = bio->next;
 		bio->next = NULL;
-		if (err || io->covers == m->failures) {
-			ndm_end(bio, err);
+		if (!err && io->upsets != m->upsets) {
+			mpath_park(m, bio);
 			continue;
 		}
-		mpath_park(m, bio);
+		if (!err)			/* durable: older copies must not come back */
+			unflushed_forget(m->unflushed, io->sector, io->bytes / NDM_SECTOR_BYTES,
+					 io->covers);
+		ndm_end(bio, err);
 	}
 	mpath_kick(m);
 }
@@ -168,14 +172,14 @@ static void own_flush_task(void *arg)
 
 	do {
 		struct ndm_bio *list = m->unacked;
-		uint64_t until = unflushed_now(m->unflushed), failures = m->failures;
+		uint64_t until = unflushed_now(m->unflushed), upsets = m->upsets;
 		int err;
 
 		m->unacked = m->unacked_last = NULL;
 		while (m->resending)
 			ndm_wait(&m->resend_q);
 		err = flush_dirty(m);
-		if (!err && m->failures == failures)
+		if (!err && m->upsets == upsets)
 			unflushed_drop(m->unflushed, until);
 		unacked_end(m, list, err);
 	} while (m->unacked);
@@ -211,7 +215,7 @@ bool mpath_written(struct mpath *m, struct mpath_path *p, struct ndm_bio *bio)
 			own_flush(m);
 		return true;
 	}
-	io->covers = p->active ? m->failures : UINT64_MAX;
+	io->upsets = p->active ? m->upsets : UINT64_MAX;
 	bio->next = NULL;
 	if (m->unacked)
 		m->unacked_last->next = bio;

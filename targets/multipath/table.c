@@ -15,6 +15,7 @@
  * that no path would take, and in what a suspend without flush does to what is parked.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -307,6 +308,9 @@ static int links_ctr(struct mpath *m)
 			continue;
 		p->group->selector.type->fail(&p->group->selector, p);
 		p->active = false;
+		p->health.error = -ENOTCONN;
+		p->health.error_ns = ndm_now(m->ti->loop);
+		snprintf(p->health.why, sizeof p->health.why, "%s", p->link->why(p->dev->store));
 		m->nvalid--;
 	}
 	if (!any || !bytes)

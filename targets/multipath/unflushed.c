@@ -224,10 +224,8 @@ bool unflushed_note(struct unflushed *u, unsigned path, const struct ndm_bio *bi
 			n = nr;
 		slot = hash_slot(u, number);
 		p = *slot ? *slot : page_make(u, slot, number);
-		if (!p) {
-			unflushed_forget(u, sector, nr, u->seq);	/* what is there is older */
+		if (!p)
 			return false;
-		}
 		p->paths |= (uint64_t)1 << path % 64;
 		page_put(u, p, sector, n, &data);
 		data = ndm_data_skip(data, n * NDM_SECTOR_BYTES);
