@@ -82,6 +82,7 @@ int json_lay_out(const char *document);	/* explain.c: for people */
 typedef int program_main(struct client *client, int argc, char **argv);
 program_main cryptsetup_main, dmsetup_main, replay_main, plan_main, apply_main, export_main, graph_main,
 	explain_main,
-	describe_main, monitor_main, top_main, version_main, holders_main;
+	describe_main, monitor_main, top_main, version_main, holders_main,
+	multipath_main;
 
 #endif
