@@ -55,7 +55,11 @@ print("%d blocks as promised" % checked)
 END
 
 promises() { cat promised.* 2>/dev/null | wc -l; }
-enough() { [ "$(promises)" -ge "$1" ]; }
+# every client has been promised something, and all of them together that many
+enough() {
+	for first in 0 1000 2000; do [ -s promised.$first ] || return 1; done
+	[ "$(promises)" -ge "$1" ]
+}
 
 seed=${SEED:-$RANDOM}
 say "seed $seed"
