@@ -21,7 +21,7 @@ static unsigned char buf[64 * NDM_SECTOR_BYTES];
 struct session {
 	struct box *b;
 	unsigned n, nio;
-	char name[8];
+	char name[16];
 	struct box_disk *disk[PATHS_MAX];
 	struct ndm_store *m;
 	struct box_io io[REQUESTS_MAX];
@@ -53,7 +53,7 @@ static void session_begin(struct session *s, struct box *b, unsigned number, cha
 	snprintf(words, sizeof words, "%s", line + at);
 	put_names(words, s->name, named, sizeof named);
 	for (i = 0; i < s->n; i++) {
-		char name[16];
+		char name[32];
 
 		snprintf(name, sizeof name, "%sp%u", s->name, i);
 		s->disk[i] = box_disk(b, name, 2048, 0);
