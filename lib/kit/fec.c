@@ -42,8 +42,11 @@ void ndm_rs_init(struct ndm_rs *rs, unsigned roots)
 			g[j] = g[j - 1] ^ mul(rs, g[j], rs->exp[i]);
 		g[0] = mul(rs, g[0], rs->exp[i]);
 	}
-	for (i = 0; i < roots; i++)			/* none of them is 0 */
-		rs->generator[i] = rs->log[g[roots - 1 - i]];
+	for (i = 0; i < roots; i++)
+		for (j = 0; j < 256; j++) {
+			rs->times[i][j] = mul(rs, j, rs->exp[i]);
+			rs->feedback[j][i] = mul(rs, j, g[roots - 1 - i]);
+		}
 }
 
 void ndm_rs_encode(const struct ndm_rs *rs, const uint8_t *message, uint8_t *parity)
@@ -52,14 +55,11 @@ void ndm_rs_encode(const struct ndm_rs *rs, const uint8_t *message, uint8_t *par
 
 	memset(parity, 0, roots);
 	for (i = 0; i < N - roots; i++) {
-		uint8_t feedback = message[i] ^ parity[0];
+		const uint8_t *f = rs->feedback[message[i] ^ parity[0]];
 
-		memmove(parity, parity + 1, roots - 1);
-		parity[roots - 1] = 0;
-		if (!feedback)
-			continue;
-		for (j = 0; j < roots; j++)
-			parity[j] ^= rs->exp[rs->log[feedback] + rs->generator[j]];
+		for (j = 0; j + 1 < roots; j++)
+			parity[j] = parity[j + 1] ^ f[j];
+		parity[j] = f[j];
 	}
 }
 
@@ -71,14 +71,12 @@ static int syndromes(const struct ndm_rs *rs, const uint8_t *word, uint8_t *s)
 	unsigned i, j;
 	int any = 0;
 
-	for (j = 0; j < rs->roots; j++) {
-		uint8_t v = word[0];
-
-		for (i = 1; i < N; i++)			/* Horner */
-			v = (v ? rs->exp[rs->log[v] + j] : 0) ^ word[i];
-		s[j] = v;
-		any |= v;
-	}
+	memset(s, word[0], rs->roots);
+	for (i = 1; i < N; i++)				/* Horner, for all roots at once */
+		for (j = 0; j < rs->roots; j++)
+			s[j] = rs->times[j][s[j]] ^ word[i];
+	for (j = 0; j < rs->roots; j++)
+		any |= s[j];
 	return any;
 }
 

@@ -17,8 +17,9 @@
 struct ndm_rs {
 	unsigned roots;
 	uint8_t exp[2 * NDM_RS_BYTES], log[256];
-	uint8_t generator[NDM_RS_ROOTS_MAX];	/* logarithms; highest power first, monic left out */
-};
+	uint8_t times[NDM_RS_ROOTS_MAX][256];	/* by a^j */
+	uint8_t feedback[256][NDM_RS_ROOTS_MAX];	/* times the generator, highest power first */
+};						/* 13 KiB: not for a task's stack */
 
 void ndm_rs_init(struct ndm_rs *, unsigned roots);	/* 1..24 */
 /* message: 255 - roots bytes */

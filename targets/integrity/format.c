@@ -90,7 +90,7 @@ int ndm_integrity_super_check(const struct ndm_integrity_super *s, bool separate
 	if (!s->tag_bytes || s->tag_bytes > NDM_INTEGRITY_TAG_MAX)
 		return -EINVAL;
 	*why = "Block size doesn't match the information in superblock";
-	if (1u << s->log2_block > NDM_INTEGRITY_BLOCK_SECTORS_MAX || s->log2_block > 3)
+	if (s->log2_block > 3)			/* 8 sectors */
 		return -EINVAL;
 	*why = "Corrupted superblock, journal_sections is 0";
 	if (!s->journal_sections && !(s->flags & NDM_INTEGRITY_INLINE))

@@ -247,8 +247,9 @@ static void after_bitmap(struct integrity *ic)
 		integrity_fail(ic, "reading bitmap", -EIO);
 		return;
 	}
-	if (s->log2_blocks_per_bit != ic->bitmap.log2_blocks || ic->reset_recalculate ||
-	    !integrity_bitmap_clear(ic->bitmap.disk, ic, 0, ic->l.provided)) {
+	if (ic->digest_bytes &&
+	    (s->log2_blocks_per_bit != ic->bitmap.log2_blocks || ic->reset_recalculate ||
+	     !integrity_bitmap_clear(ic->bitmap.disk, ic, 0, ic->l.provided))) {
 		s->flags |= NDM_INTEGRITY_RECALCULATING;
 		s->recalc = 0;
 		super_save(ic);			/* before the bits are gone */

@@ -132,7 +132,7 @@ void integrity_recalc_start(struct integrity *ic)
 	struct recalc *r;
 	unsigned i;
 
-	if (ic->failed || !(ic->l.super.flags & NDM_INTEGRITY_RECALCULATING))
+	if (ic->failed || !ic->digest_bytes || !(ic->l.super.flags & NDM_INTEGRITY_RECALCULATING))
 		return;
 	if (ic->l.super.recalc > ic->l.provided) {
 		ic->l.super.recalc = ic->l.provided;

@@ -81,7 +81,7 @@ int ndm_verity_super_decode(const uint8_t b[NDM_VERITY_SUPER_BYTES], struct ndm_
 		return -EINVAL;
 	*why = "the name of its hash is not text";
 	memcpy(s->algorithm, b + 32, strnlen((const char *)b + 32, 32));
-	if (s->algorithm[31] || !s->algorithm[0] || !name_ok(s->algorithm))
+	if (b[63] || !s->algorithm[0] || !name_ok(s->algorithm))
 		return -EINVAL;
 	memcpy(s->uuid, b + 16, 16);
 	memcpy(s->salt, b + 88, s->salt_bytes);

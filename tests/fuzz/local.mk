@@ -5,7 +5,9 @@ fuzzers =
 fuzzers += tests/fuzz/fuzz-control
 fuzzers += tests/fuzz/fuzz-handshake
 fuzzers += tests/fuzz/fuzz-luks
+fuzzers += tests/fuzz/fuzz-integrity
 fuzzers += tests/fuzz/fuzz-table
+fuzzers += tests/fuzz/fuzz-verity
 fuzzers += tests/fuzz/fuzz-transmit
 fuzzers += tests/fuzz/fuzz-yaml
 
@@ -30,6 +32,13 @@ tests_fuzz_fuzz_table_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_yaml_LDADD = libndm-core.la
 tests_fuzz_fuzz_yaml_LDFLAGS = $(FUZZ_LINK)
 
+tests_fuzz_fuzz_integrity_SOURCES = tests/fuzz/fuzz-integrity.c tests/fuzz/one-device.c tests/fuzz/one-device.h
+tests_fuzz_fuzz_integrity_LDADD = libndm-core.la
+tests_fuzz_fuzz_integrity_LDFLAGS = $(FUZZ_LINK)
+tests_fuzz_fuzz_verity_SOURCES = tests/fuzz/fuzz-verity.c tests/fuzz/one-device.c tests/fuzz/one-device.h
+tests_fuzz_fuzz_verity_LDADD = libndm-core.la
+tests_fuzz_fuzz_verity_LDFLAGS = $(FUZZ_LINK)
+
 if FUZZERS
 noinst_PROGRAMS += $(fuzzers)
 endif
@@ -37,3 +46,4 @@ endif
 EXTRA_DIST += tests/fuzz/run tests/fuzz/seeds.sh tests/fuzz/yaml.dict tests/fuzz/fuzz-table.c tests/fuzz/fuzz-control.c \
 	tests/fuzz/fuzz-yaml.c tests/fuzz/fuzz-luks.c \
 	tests/fuzz/fuzz-handshake.c tests/fuzz/fuzz-transmit.c tests/fuzz/nbd-server.c tests/fuzz/nbd-server.h tests/fuzz/nbd-seeds.py
+EXTRA_DIST += tests/fuzz/fuzz-integrity.c tests/fuzz/fuzz-verity.c tests/fuzz/one-device.c tests/fuzz/one-device.h

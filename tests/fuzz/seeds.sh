@@ -40,6 +40,25 @@ control)
 	    open("seed-%03d" % i, "wb").write(s)
 	END
 	;;
+integrity)
+	# what recorded devices begin with, in every mode
+	python3 - "$tests" <<-'END'
+	import glob, lzma, os, sys
+	for i, path in enumerate(sorted(glob.glob(sys.argv[1] + "/conformance/integrity/*.img.xz"))):
+	    image = lzma.open(path).read(60000)
+	    for choice in (0x04, 0x05, 0x06, 0x07, 0x24, 0x10, 0x0c, 0x16, 0x35, 0x64, 0x00, 0x20):
+	        open("seed-%02d-%02x" % (i, choice), "wb").write(bytes([choice]) + bytes([0, 1, 1, 2] * 4) + image)
+	END
+	;;
+verity)
+	python3 - "$tests" <<-'END'
+	import glob, lzma, os, sys
+	for i, path in enumerate(sorted(glob.glob(sys.argv[1] + "/conformance/verity/*.D1.img.xz"))):
+	    image = lzma.open(path).read(4096 + 32768)
+	    for choice in range(0, 32, 5):
+	        open("seed-%02d-%02x" % (i, choice), "wb").write(image[:512] + bytes([choice]) + image[4096:])
+	END
+	;;
 luks)
 	# the JSON of recorded headers, as it is and with costs that a fuzzer can pay; LUKS1 headers
 	python3 - "$tests" <<-'END'
