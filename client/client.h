@@ -84,6 +84,6 @@ program_main cryptsetup_main, dmsetup_main, replay_main, plan_main, apply_main, 
 	explain_main,
 	describe_main, monitor_main, top_main, version_main, holders_main,
 	multipath_main;
-	multipath_main, veritysetup_main, integritysetup_main;
+program_main veritysetup_main, integritysetup_main;
 
 #endif
