@@ -77,6 +77,7 @@ shell_tests += tests/readme.sh
 shell_tests += tests/interop/filesystem.sh
 shell_tests += tests/interop/cryptsetup.sh
 shell_tests += tests/interop/veritysetup.sh
+shell_tests += tests/interop/verity-signature.sh
 shell_tests += tests/interop/integritysetup.sh
 shell_tests += tests/interop/luks-yaml.sh
 shell_tests += tests/interop/plugin.sh
