@@ -18,7 +18,7 @@
 
 struct round {
 	struct ndm_verity_job *job;
-	struct ndm_rs rs;
+	struct ndm_rs *rs;
 	unsigned n;			/* blocks of a round */
 	size_t bs;
 	uint8_t *blocks, *parity;	/* n and roots of them */
@@ -60,7 +60,7 @@ static int round_make(struct round *r)
 
 	for (k = 0; k < r->bs; k++) {
 		word_gather(r, k, word);
-		ndm_rs_encode(&r->rs, word, r->parity + k * r->rs.roots);
+		ndm_rs_encode(r->rs, word, r->parity + k * r->rs->roots);
 	}
 	return 0;
 }
@@ -73,8 +73,8 @@ static int round_check(struct round *r)
 
 	for (k = 0; k < r->bs; k++) {
 		word_gather(r, k, word);
-		memcpy(word + r->n, r->parity + k * r->rs.roots, r->rs.roots);
-		n = ndm_rs_decode(&r->rs, word, NULL, 0);
+		memcpy(word + r->n, r->parity + k * r->rs->roots, r->rs->roots);
+		n = ndm_rs_decode(r->rs, word, NULL, 0);
 		if (n < 0)
 			return verity_fail(r->job, -EPERM, "Unrepairable errors with FEC device.");
 		r->job->fec_errors += n;
@@ -91,10 +91,14 @@ static int rounds(struct ndm_verity_job *job, bool make)
 	int err = 0;
 
 	r.blocks = ndm_calloc(NDM_RS_BYTES, r.bs);
-	if (!r.blocks)
+	r.rs = ndm_zalloc(sizeof *r.rs);
+	if (!r.blocks || !r.rs) {
+		ndm_free(r.blocks);
+		ndm_free(r.rs);
 		return verity_fail(job, -ENOMEM, "Not enough memory.");
+	}
 	r.parity = r.blocks + r.n * r.bs;
-	ndm_rs_init(&r.rs, job->fec_roots);
+	ndm_rs_init(r.rs, job->fec_roots);
 	job->fec_errors = 0;
 	for (i = 0; i < job->fec_rounds && !err; i++, at += bytes) {
 		err = round_read(&r, i);
@@ -109,6 +113,7 @@ static int rounds(struct ndm_verity_job *job, bool make)
 			verity_fail(job, err, "FEC area: %s.", strerror(-err));
 	}
 	ndm_free(r.blocks);
+	ndm_free(r.rs);
 	return err;
 }
 
