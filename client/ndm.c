@@ -25,6 +25,7 @@ static const struct word words[] = {
 	{ "integritysetup", integritysetup_main, "ACTION...            integritysetup's command line" },
 	{ "integrity", integritysetup_main, "ACTION...             the same" },
 	{ "cryptsetup", cryptsetup_main, "ACTION...             cryptsetup's command line: LUKS, plain" },
+	{ "move", move_main, "DEVICE --to DEST      copies a volume elsewhere while it is in use" },
 	{ "replay-log", replay_main, "--log LOG ...         states of a disk from a log of its writes" },
 	{ "ndm-replay", replay_main, NULL },
 	{ "devmap_name", dmsetup_main, "MAJOR MINOR           the name of a device" },
