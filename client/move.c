@@ -6,6 +6,10 @@
  * they agree, it becomes linear again, on the new one.  Until that moment the old place has
  * everything.  The copying is ndmd's: this program watches, and may end and be started again;
  * it finds the mirror and goes on.  A place that fails takes the device back to the old one.
+ *
+ * Segments and stripes get a device of their own meanwhile, DEVICE.moving, with the old table:
+ * that is the mirror's old place, and what a way back is read from.  Targets with a state may
+ * not be opened twice, and what is encrypted would arrive in the clear: they are refused.
  */
 #include "task.h"
 
@@ -29,6 +33,8 @@ struct move {
 	uint64_t nr;			/* sectors of the device */
 	char *old_place, *old_at;	/* as in tables */
 	char *new_place;
+	char *helper;			/* DEVICE.moving */
+	bool helped;			/* it is the old place */
 	bool progress, json, abort;
 	double paused_s, longest_s;
 	double began_s;
@@ -54,24 +60,28 @@ static double now_s(void)
 
 /* ---- what the device is ---- */
 
-/* Asks for table or status; NULL when there is none.  The only line is at task->lines. */
-static struct task *ask(struct move *m, enum task_type type)
+/* Asks for table or status; NULL when there is none.  The lines are at task->lines. */
+static struct task *ask(struct move *m, const char *device, enum task_type type)
 {
 	struct task *task = task_new(m->client, type);
 	struct info info = { 0 };
 
-	if (task && task_set_name(task, m->device) && task_run(task)) {
+	if (task && task_set_name(task, device) && task_run(task)) {
 		task_info(task, &info);
-		if (info.exists && task->nr_lines == 1)
+		if (info.exists && task->nr_lines)
 			return task;
-		if (!info.exists)
-			say("There is no device '%s'.", m->device);
-		else
-			say("%s: only a device of one linear segment can be moved, this has %zu.",
-			    m->device, task->nr_lines);
+		say(info.exists ? "%s: has no table." : "There is no device '%s'.", device);
 	}
 	task_free(task);
 	return NULL;
+}
+
+/* as tables spell a device: a path that ends in its name */
+static bool path_is(const char *place, const char *name)
+{
+	const char *slash = strrchr(place, '/');
+
+	return slash && !strcmp(slash + 1, name);
 }
 
 static unsigned split(char *text, char **words)
@@ -84,41 +94,63 @@ static unsigned split(char *text, char **words)
 	return n;
 }
 
+static bool refuse(const struct move *m, const char *type)
+{
+	say("%s: only linear and striped segments can be moved, this is %s.", m->device, type);
+	return false;
+}
+
 /*
- * "PLACE AT" of linear, or "core N ... 2 PLACE AT PLACE AT ..." of a mirror that is ours; then
- * *moving is true.
+ * "PLACE AT" of linear, or "core N ... 2 PLACE AT PLACE AT ..." of a mirror that is ours
+ * (moving).
  */
-static bool take_line(struct move *m, struct line *line, bool *moving)
+static bool take_line(struct move *m, struct line *line, bool moving)
 {
 	char *words[WORDS_MAX], *end;
 	unsigned n = split(line->params, words), legs;
 
-	m->nr = line->length;
-	*moving = !strcmp(line->type, "mirror");
-	if (!strcmp(line->type, "linear") && n == 2) {
+	if (!moving && n == 2) {
 		m->old_place = strdup(words[0]);
 		m->old_at = strdup(words[1]);
 		return m->old_place && m->old_at;
 	}
-	legs = *moving && n > 2 && !strcmp(words[0], "core") ?
+	legs = moving && n > 2 && !strcmp(words[0], "core") ?
 		2 + (unsigned)strtoul(words[1], &end, 10) : WORDS_MAX;
-	if (legs + 5 > n || strcmp(words[legs], "2")) {
-		say("%s: only a linear device can be moved, this is %s.", m->device, line->type);
-		return false;
-	}
+	if (legs + 5 > n || strcmp(words[legs], "2"))
+		return refuse(m, line->type);
 	m->old_place = strdup(words[legs + 1]);
 	m->old_at = strdup(words[legs + 2]);
 	m->new_place = strdup(words[legs + 3]);
+	m->helped = m->old_place && path_is(m->old_place, m->helper);
 	return m->old_place && m->old_at && m->new_place;
+}
+
+/* What the device is now, whether a move has begun, and what the old place is. */
+static bool take_table(struct move *m, struct task *task, bool *moving)
+{
+	const struct line *last = &task->lines[task->nr_lines - 1];
+	size_t i;
+
+	m->nr = last->start + last->length;
+	*moving = task->nr_lines == 1 && !strcmp(last->type, "mirror");
+	if (*moving || (task->nr_lines == 1 && !strcmp(last->type, "linear")))
+		return take_line(m, task->lines, *moving);
+	for (i = 0; i < task->nr_lines; i++)
+		if (strcmp(task->lines[i].type, "linear") && strcmp(task->lines[i].type, "striped"))
+			return refuse(m, task->lines[i].type);
+	m->helped = true;
+	m->old_place = text_format("/dev/mapper/%s", m->helper);
+	m->old_at = strdup("0");
+	return m->old_place && m->old_at;
 }
 
 /* "2 OLD NEW done/total 1 HEALTH ..." */
 static bool look(struct move *m, struct state *state)
 {
-	struct task *task = ask(m, TASK_STATUS);
+	struct task *task = ask(m, m->device, TASK_STATUS);
 	char *words[WORDS_MAX];
 	unsigned n = task ? split(task->lines[0].params, words) : 0;
-	bool ok = n > 5 && !strcmp(words[0], "2") &&
+	bool ok = n > 5 && task->nr_lines == 1 && !strcmp(words[0], "2") &&
 		sscanf(words[3], "%" SCNu64 "/%" SCNu64, &state->done, &state->total) == 2;
 
 	if (task && !ok)
@@ -131,38 +163,84 @@ static bool look(struct move *m, struct state *state)
 
 /* ---- changing it ---- */
 
-static bool run_simple(struct move *m, enum task_type type)
+static bool run_simple(struct move *m, const char *device, enum task_type type)
 {
 	struct task *task = task_new(m->client, type);
-	bool ok = task && task_set_name(task, m->device) && task_run(task);
+	bool ok = task && task_set_name(task, device) && task_run(task);
 
 	task_free(task);
 	return ok;
 }
 
-/* Loads the table, and swaps it in: nothing happens to the device when it cannot be loaded. */
-static bool change(struct move *m, const char *type, char *params)
+static bool add_lines(struct task *to, const struct task *from)
 {
-	struct task *load = task_new(m->client, TASK_RELOAD);
-	bool ok = load && params && task_set_name(load, m->device) &&
-		task_add_line(load, 0, m->nr, type, params) && task_run(load);
+	size_t i;
+
+	for (i = 0; i < from->nr_lines; i++)
+		if (!task_add_line(to, from->lines[i].start, from->lines[i].length,
+				   from->lines[i].type, from->lines[i].params))
+			return false;
+	return true;
+}
+
+/* Loads a table, and swaps it in: nothing happens to the device when it cannot be loaded. */
+static bool change_to(struct move *m, struct task *load)
+{
+	bool ok = task_run(load);
 	double before = now_s(), s;
 
 	if (ok) {
-		ok = run_simple(m, TASK_SUSPEND);
-		ok = run_simple(m, TASK_RESUME) && ok;
+		ok = run_simple(m, m->device, TASK_SUSPEND);
+		ok = run_simple(m, m->device, TASK_RESUME) && ok;
 		s = now_s() - before;
 		m->paused_s += s;
 		m->longest_s = s > m->longest_s ? s : m->longest_s;
 	}
+	return ok;
+}
+
+static bool change(struct move *m, const char *type, char *params)
+{
+	struct task *load = task_new(m->client, TASK_RELOAD);
+	bool ok = load && params && task_set_name(load, m->device) &&
+		task_add_line(load, 0, m->nr, type, params) && change_to(m, load);
+
 	free(params);
 	task_free(load);
 	return ok;
 }
 
+/* ---- segments and stripes: the device that holds them meanwhile ---- */
+
+static bool helper_make(struct move *m, const struct task *table)
+{
+	struct task *task = task_new(m->client, TASK_CREATE);
+	bool ok = task && task_set_name(task, m->helper) && add_lines(task, table) &&
+		task_run(task);
+
+	task_free(task);
+	return ok;
+}
+
+static bool helper_remove(struct move *m)
+{
+	return !m->helped || run_simple(m, m->helper, TASK_REMOVE);
+}
+
 static bool go_back(struct move *m)
 {
-	return change(m, "linear", text_format("%s %s", m->old_place, m->old_at));
+	struct task *old, *load;
+	bool ok;
+
+	if (!m->helped)
+		return change(m, "linear", text_format("%s %s", m->old_place, m->old_at));
+	old = ask(m, m->helper, TASK_TABLE);
+	load = task_new(m->client, TASK_RELOAD);
+	ok = old && load && task_set_name(load, m->device) && add_lines(load, old) &&
+		change_to(m, load) && helper_remove(m);
+	task_free(load);
+	task_free(old);
+	return ok;
 }
 
 /* ---- telling ---- */
@@ -244,35 +322,51 @@ static int watch(struct move *m)
 	return -1;
 }
 
+static bool begin(struct move *m, const struct task *table)
+{
+	m->new_place = strdup(m->to);
+	if (!m->new_place || (m->helped && !helper_make(m, table)))
+		return false;
+	if (change(m, "mirror", text_format("core 1 %u 2 %s %s %s 0 1 handle_errors", REGION_SECTORS,
+					    m->old_place, m->old_at, m->to)))
+		return true;
+	helper_remove(m);
+	return false;
+}
+
+/* 0: there is a mirror now; else the exit status is 1 */
+static int prepare(struct move *m, bool *over)
+{
+	struct task *table = ask(m, m->device, TASK_TABLE);
+	bool moving = false, ok = table && take_table(m, table, &moving);
+
+	*over = m->abort;
+	if (ok && m->abort && !moving)
+		say("%s: is not being moved.", m->device);
+	if (ok && m->abort)
+		ok = moving && go_back(m);
+	else if (ok && !moving)
+		ok = begin(m, table);
+	task_free(table);
+	return ok ? 0 : 1;
+}
+
 static int run(struct move *m)
 {
-	struct task *task = ask(m, TASK_TABLE);
-	bool moving = false, ok = task && take_line(m, &task->lines[0], &moving);
+	bool over;
 	int result;
 
-	task_free(task);
-	if (!ok)
-		return 1;
-	if (m->abort) {
-		if (moving)
-			return go_back(m) ? 0 : 1;
-		say("%s: is not being moved.", m->device);
-		return 1;
-	}
 	m->began_s = now_s();
-	if (!moving) {
-		m->new_place = strdup(m->to);
-		if (!m->new_place ||
-		    !change(m, "mirror", text_format("core 1 %u 2 %s %s %s 0 1 handle_errors",
-						     REGION_SECTORS, m->old_place, m->old_at,
-						     m->to)))
-			return 1;
-	}
+	if (prepare(m, &over))
+		return 1;
+	if (over)
+		return 0;
 	result = watch(m);
 	if (result < 0)
 		say("%s: ndmd goes on copying; the same command goes on watching, --abort goes back.",
 		    m->device);
-	if (result <= 0 || !change(m, "linear", text_format("%s 0", m->new_place)))
+	if (result <= 0 || !change(m, "linear", text_format("%s 0", m->new_place)) ||
+	    !helper_remove(m))
 		return 1;
 	tell_end(m);
 	return 0;
@@ -306,11 +400,15 @@ int move_main(struct client *client, int argc, char **argv)
 		return 1;
 	}
 	m.device = argv[optind];
+	m.helper = text_format("%s.moving", m.device);
+	if (!m.helper)
+		return 1;
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
 	status = run(&m);
 	free(m.old_place);
 	free(m.old_at);
 	free(m.new_place);
+	free(m.helper);
 	return status;
 }

@@ -27,6 +27,7 @@
 #include <ndm-target.h>
 
 #include "../lib/kit/dirty-log.h"
+#include "../lib/kit/patient.h"
 
 #define LEGS_MAX 9
 #define BUCKETS 64
@@ -77,13 +78,17 @@ static struct region *region_find(struct mirror *m, uint64_t nr)
 
 static struct region *region_get(struct mirror *m, uint64_t nr)
 {
-	struct region *r = region_find(m, nr);
+	struct region *r = region_find(m, nr), *fresh;
 
 	if (r)
 		return r;
-	r = ndm_zalloc(sizeof *r);
-	if (!r)
-		return NULL;
+	fresh = patient_zalloc(m->ti->loop, sizeof *fresh);
+	r = region_find(m, nr);			/* somebody else may have made it meanwhile */
+	if (r || !fresh) {
+		ndm_free(fresh);
+		return r;
+	}
+	r = fresh;
 	r->nr = nr;
 	r->next = m->regions[nr % BUCKETS];
 	m->regions[nr % BUCKETS] = r;
@@ -262,7 +267,7 @@ static int region_copy(struct mirror *m, uint64_t nr, unsigned *failed)
 	uint64_t count = m->ti->nr - sector < size ? m->ti->nr - sector : size;
 	struct leg *from = m->primary;
 	uint64_t piece = count < 2048 ? count : 2048, at, n;
-	void *buf = ndm_buffer_get(m->ti->loop, piece * NDM_SECTOR_BYTES);
+	void *buf = patient_buffer(m->ti->loop, piece * NDM_SECTOR_BYTES);
 	unsigned i;
 	int err = 0;
 
@@ -326,7 +331,7 @@ static void recovery_worker(void *arg)
 			dirty_log_set_sync(m->log, nr, false);
 			break;			/* tried again at the next resume */
 		}
-		r->recovering = true;
+		r->recovering = true;		/* new writes wait from now on */
 		region_recover(m, r);
 		dirty_log_flush(m->log);
 		ndm_yield(m->ti->loop);
@@ -386,11 +391,14 @@ static int mirror_write(struct mirror *m, struct ndm_bio *bio)
 	struct region *r;
 	int err;
 
-	while ((r = region_find(m, nr)) && r->recovering)
+	for (;;) {
+		r = region_get(m, nr);
+		if (!r)
+			return -ENOMEM;
+		if (!r->recovering)
+			break;
 		ndm_wait(&m->changed);
-	r = region_get(m, nr);
-	if (!r)
-		return -ENOMEM;
+	}
 	r->writes++;
 	if (dirty_log_in_sync(m->log, nr))
 		err = write_all(m, bio, nr);

@@ -9,6 +9,8 @@
 
 #include <ndm-target.h>
 
+#include "patient.h"
+
 #define PIECE_SECTORS 1024u
 
 int ndm_copy(struct ndm_store *from, uint64_t from_sector, struct ndm_store *to,
@@ -21,7 +23,7 @@ int ndm_copy(struct ndm_store *from, uint64_t from_sector, struct ndm_store *to,
 
 	if (!nr)
 		return 0;
-	buf = ndm_buffer_get(from->loop, bytes);
+	buf = patient_buffer(from->loop, bytes);
 	if (!buf)
 		return -ENOMEM;
 	for (; nr && !err; nr -= n, from_sector += n, to_sector += n) {

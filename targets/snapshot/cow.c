@@ -152,7 +152,7 @@ static int exception_make(struct snap *s, uint64_t chunk, uint64_t new_chunk, ui
 	}
 	if (!s->valid)
 		return -EIO;
-	if (exceptions_add(&s->exceptions, chunk, new_chunk)) {
+	if (exceptions_add(s->ti->loop, &s->exceptions, chunk, new_chunk)) {
 		snap_invalidate(s, "Unable to allocate exception.");
 		return -EIO;
 	}

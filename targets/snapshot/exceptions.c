@@ -29,15 +29,21 @@ static void exceptions_link(struct exceptions *e, struct exception *x)
 	*bucket = x;
 }
 
-static int exceptions_grow(struct exceptions *e)
+/* A crowded table still works; only the first buckets are worth waiting for. */
+static int exceptions_grow(struct ndm_loop *loop, struct exceptions *e)
 {
 	struct exceptions bigger = { .nbuckets = e->nbuckets ? 4 * e->nbuckets : FIRST_BUCKETS };
 	struct exception *x, *next;
 	size_t i;
 
-	bigger.buckets = ndm_calloc(bigger.nbuckets, sizeof *bigger.buckets);
-	if (!bigger.buckets)
-		return e->nbuckets ? 0 : -ENOMEM;	/* a crowded table still works */
+	if (e->nbuckets)
+		bigger.buckets = ndm_calloc(bigger.nbuckets, sizeof *bigger.buckets);
+	else
+		bigger.buckets = patient_zalloc(loop, bigger.nbuckets * sizeof *bigger.buckets);
+	if (!bigger.buckets || e->nbuckets >= bigger.nbuckets) {
+		ndm_free(bigger.buckets);	/* somebody else was faster */
+		return e->nbuckets ? 0 : -ENOMEM;
+	}
 	for (i = 0; i < e->nbuckets; i++)
 		for (x = e->buckets[i]; x; x = next) {
 			next = x->next;
@@ -49,13 +55,14 @@ static int exceptions_grow(struct exceptions *e)
 	return 0;
 }
 
-int exceptions_add(struct exceptions *e, uint64_t old_chunk, uint64_t new_chunk)
+int exceptions_add(struct ndm_loop *loop, struct exceptions *e, uint64_t old_chunk,
+		   uint64_t new_chunk)
 {
-	struct exception *x = ndm_zalloc(sizeof *x);
+	struct exception *x = patient_zalloc(loop, sizeof *x);
 	int err = x ? 0 : -ENOMEM;
 
 	if (!err && e->n >= 2 * e->nbuckets)
-		err = exceptions_grow(e);
+		err = exceptions_grow(loop, e);
 	if (err) {
 		ndm_free(x);
 		return err;

@@ -40,6 +40,7 @@ struct pstore {
 	unsigned committed;			/* entries in it */
 	unsigned pending;			/* allocated, not yet committed */
 	unsigned char *entries;			/* the area, as on disk */
+	unsigned char *zeroes, *header;		/* had in time: they are needed when memory is short */
 	size_t bytes;
 	struct batch *batch;
 	struct ndm_mutex writing;
@@ -77,6 +78,8 @@ void pstore_free(struct pstore *p)
 {
 	ndm_free(p->batch);
 	ndm_free(p->entries);
+	ndm_free(p->zeroes);
+	ndm_free(p->header);
 	ndm_free(p);
 }
 
@@ -126,30 +129,18 @@ static int area_write(struct store *s)
 
 static int area_zero(struct store *s, uint64_t area)
 {
-	unsigned char *zeroes = ndm_zalloc(s->p->bytes);
-	int err;
-
-	if (!zeroes)
-		return -ENOMEM;
-	err = chunk_rw(s, NDM_WRITE, 0, area_chunk(s->p, area), zeroes);
-	ndm_free(zeroes);
-	return err;
+	return chunk_rw(s, NDM_WRITE, 0, area_chunk(s->p, area), s->p->zeroes);
 }
 
 static int header_write(struct store *s)
 {
-	unsigned char *h = ndm_zalloc(s->p->bytes);
-	int err;
+	unsigned char *h = s->p->header;
 
-	if (!h)
-		return -ENOMEM;
 	put_le(h, 4, MAGIC);
 	put_le(h + 4, 4, s->p->valid);
 	put_le(h + 8, 4, VERSION);
 	put_le(h + 12, 4, s->chunk_sectors);
-	err = chunk_rw(s, NDM_WRITE, NDM_FUA, 0, h);
-	ndm_free(h);
-	return err;
+	return chunk_rw(s, NDM_WRITE, NDM_FUA, 0, h);
 }
 
 static int area_allocate(struct store *s)
@@ -159,7 +150,9 @@ static int area_allocate(struct store *s)
 	p->bytes = (size_t)s->chunk_sectors * NDM_SECTOR_BYTES;
 	p->per_area = p->bytes / ENTRY_BYTES;
 	p->entries = ndm_zalloc(p->bytes);
-	return p->entries ? 0 : -ENOMEM;
+	p->zeroes = ndm_zalloc(p->bytes);
+	p->header = ndm_zalloc(p->bytes);
+	return p->entries && p->zeroes && p->header ? 0 : -ENOMEM;
 }
 
 /* ---- reading ---- */
@@ -240,7 +233,7 @@ static int entries_take(struct store *s, struct exceptions *to, bool *full)
 			return -EINVAL;		/* points behind the device */
 		if (s->next_free <= new_chunk)
 			s->next_free = new_chunk + 1;
-		err = exceptions_add(to, old_chunk, new_chunk);
+		err = exceptions_add(s->loop, to, old_chunk, new_chunk);
 		if (err)
 			return err;
 	}
@@ -291,7 +284,7 @@ static struct batch *batch_join(struct store *s)
 	struct pstore *p = s->p;
 
 	if (!p->batch) {
-		p->batch = ndm_zalloc(sizeof *p->batch);
+		p->batch = patient_zalloc(s->loop, sizeof *p->batch);
 		if (!p->batch)
 			return NULL;
 		ndm_waitq_init(&p->batch->q, s->loop);

@@ -21,13 +21,16 @@
 
 #include <ndm-target.h>
 
+#include "../../lib/kit/patient.h"
+
 /* ---- exceptions: a hash from old to new ---- */
 
 struct exception { uint64_t old_chunk, new_chunk; struct exception *next; };
 struct exceptions { struct exception **buckets; size_t nbuckets, n; };
 
 const struct exception *exceptions_find(const struct exceptions *, uint64_t old_chunk);
-int exceptions_add(struct exceptions *, uint64_t old_chunk, uint64_t new_chunk);
+int exceptions_add(struct ndm_loop *, struct exceptions *, uint64_t old_chunk,
+		   uint64_t new_chunk) ndm_waits;
 void exceptions_remove(struct exceptions *, uint64_t old_chunk);
 void exceptions_free(struct exceptions *);
 

@@ -3,6 +3,7 @@
 # Story 7: a volume is moved to an NBD server while a client writes to it and verifies; the
 # longest pause is told; a move whose watcher is killed goes on; one that cannot be begun, or
 # whose new place fails, leaves the device as it was; kill -9 of ndmd leaves the old place whole.
+# Several segments and stripes go to one linear place.
 . "$(dirname "$0")/functions.sh"
 requires_ndmd
 requires_program nbdkit nbdcopy
@@ -65,6 +66,34 @@ fi
 [ "$("$NDMSETUP" table disk)" = "$old" ] || fail "moved back, the table is $("$NDMSETUP" table disk)"
 nbdcopy "$(uri disk)" seen2
 cmp seen seen2 || fail "something changed on the way back"
+
+# ---- segments and stripes
+half=$((sectors / 2))
+truncate -s "$SIZE" one.img two.img three.img
+"$NDMSETUP" create pieces --table "0 $half linear $T/one.img 0
+$half $half striped 2 128 $T/one.img $half $T/two.img 0"
+nbdcopy seen "$(uri pieces)"
+before=$("$NDMSETUP" table pieces)
+! "$NDM" move pieces --to "$T/small.img" > out 2> err || fail "pieces moved to a place that is too small"
+[ "$("$NDMSETUP" table pieces)" = "$before" ] || fail "after that the table is $("$NDMSETUP" table pieces)"
+! "$NDMSETUP" info pieces.moving > out 2>&1 || grep -q "does not exist" out || fail "pieces.moving is left: $(cat out)"
+"$NDM" move pieces --to "$T/three.img" & watcher=$!
+wait_for "the mirror" eval '"$NDMSETUP" table pieces | grep -q -e mirror -e "three.img 0$"'
+kill -KILL "$watcher" 2>/dev/null || :
+wait "$watcher" 2>/dev/null || :
+if "$NDMSETUP" table pieces | grep -q mirror; then
+	"$NDM" move pieces --abort || fail "a move of pieces cannot be aborted"
+	[ "$("$NDMSETUP" table pieces)" = "$before" ] || fail "aborted, the table is $("$NDMSETUP" table pieces)"
+	! "$NDMSETUP" ls | grep -q moving || fail "pieces.moving is left: $("$NDMSETUP" ls)"
+	"$NDM" move pieces --to "$T/three.img" > out || fail "move of pieces: $(cat out)"
+fi
+[ "$("$NDMSETUP" table pieces)" = "0 $sectors linear $T/three.img 0" ] || fail "pieces: $("$NDMSETUP" table pieces)"
+cmp seen three.img || fail "pieces are not what they were"
+! "$NDMSETUP" ls | grep -q moving || say "pieces.moving is there until its watcher comes back: $("$NDMSETUP" ls)"
+"$NDMSETUP" create zeroes --table "0 2048 zero"
+! "$NDM" move zeroes --to "$T/one.img" 2> err || fail "a zero device was moved"
+grep -q "only linear and striped segments" err || fail "a zero device: $(cat err)"
+say "segments and stripes moved, and back"
 
 # ---- a place that fails on the way
 "$NDMSETUP" create bad --table "0 $((sectors / 2)) zero
