@@ -61,6 +61,7 @@ bool workers_collect(struct os_loop *);
 /* ---- the world ---- */
 
 struct os_mem;
+struct rbd_api;
 
 struct os_world {
 	struct ndm_world base;
@@ -70,6 +71,8 @@ struct os_world {
 	struct os_workers workers;
 	pthread_mutex_t mems_lock;
 	struct os_mem *mems;			/* scratch memory that has a name (mem.c) */
+	pthread_mutex_t rbd_lock;
+	struct rbd_api *rbd;			/* Ceph's libraries, once loaded (rbd-load.c) */
 };
 
 static inline struct os_world *os_world(struct ndm_world *w)
@@ -158,7 +161,7 @@ void os_req_offload(struct os_req *);			/* past the ring */
 
 /* ---- stores ---- */
 
-extern const struct ndm_store_ops file_store_ops, mem_store_ops, nbd_store_ops;
+extern const struct ndm_store_ops file_store_ops, mem_store_ops, nbd_store_ops, rbd_store_ops;
 
 /* "SIZE" with k, M, G, T (powers of 1024) or s (sectors); bytes by default */
 int os_parse_size(const char *text, size_t len, uint64_t *bytes);

@@ -249,7 +249,7 @@ static const struct ndm_world_ops os_ops = {
 };
 
 static const struct ndm_store_ops *const os_stores[] = {
-	&file_store_ops, &mem_store_ops, &nbd_store_ops, NULL,
+	&file_store_ops, &mem_store_ops, &nbd_store_ops, &rbd_store_ops, NULL,
 };
 
 struct ndm_world *ndm_world_os(void)
@@ -263,6 +263,7 @@ struct ndm_world *ndm_world_os(void)
 	dice_seed(w);
 	workers_init(&w->workers);
 	pthread_mutex_init(&w->mems_lock, NULL);
+	pthread_mutex_init(&w->rbd_lock, NULL);
 	return &w->base;
 }
 
@@ -280,5 +281,7 @@ void ndm_world_os_free(struct ndm_world *world)
 	assert(!w->mems);
 	workers_fini(&w->workers);
 	pthread_mutex_destroy(&w->mems_lock);
+	pthread_mutex_destroy(&w->rbd_lock);
+	ndm_free(w->rbd);
 	ndm_free(w);
 }
