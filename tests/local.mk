@@ -87,6 +87,7 @@ shell_tests += tests/interop/multipath.sh
 shell_tests += tests/interop/store-remote.sh
 shell_tests += tests/interop/rbd.sh
 shell_tests += tests/interop/rbd-absent.sh
+shell_tests += tests/interop/verify-in-kernel.sh
 shell_tests += tests/interop/suites.sh
 shell_tests += tests/interop/suites-plugin.sh
 shell_tests += tests/interop/term.sh

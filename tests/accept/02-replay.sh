@@ -102,7 +102,7 @@ engine() {	# NAME RECORDS [MISSING-FLUSH]
 }
 check="/usr/bin/python3 '$journal' check \"\$image\""
 
-engine good $((STATES / 20 + 5))
+engine good $((STATES / 14 + 5))
 out=$($REPLAY --log good.log --explore 16 --seed 3 --jobs 2 --check "$check") ||
 	fail "the good engine is blamed: $out"
 n=$(sed 's/states \([0-9]*\) .*/\1/' <<< "$out")
