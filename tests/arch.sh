@@ -136,6 +136,8 @@ judge_symbols() {
 			if (object !~ /^lib\/yaml/) bad("libyaml is for lib/yaml*.c alone")
 		} else if (symbol ~ /^io_uring_/) {
 			if (from != "os") bad("io_uring is for lib/os/")
+		} else if (symbol ~ /^dl(open|sym)$/) {
+			if (object != "lib/os/rbd-load") bad("libraries are linked; only librbd is loaded (lib/os/rbd-load.c)")
 		} else if (symbol ~ /^nbdkit_/) {
 			if (from != "plugins") bad("nbdkit is for plugins/")
 		} else if (from ~ /^(target:.*|list|kit|meta)$/) {
@@ -258,6 +260,9 @@ self_test() {
 	END
 	plant 'server/conn calls EVP_sha256: OpenSSL' <<-'END'
 		server/conn.c: void *EVP_sha256(void); void *f(void) { return EVP_sha256(); }
+	END
+	plant 'lib/os/file calls dlopen: libraries are linked' <<-'END'
+		lib/os/file.c: void *dlopen(const char *, int); void *f(void) { return dlopen("x", 1); }
 	END
 	plant 'server/conn calls linear_map' <<-'END'
 		server/conn.c: int linear_map(void); int f(void) { return linear_map(); }

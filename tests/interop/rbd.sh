@@ -158,10 +158,11 @@ start_leg 1
 start_leg 2
 "$NDMSETUP" create data --table "0 131072 multipath 6 queue_if_no_path ndm_checker 500 300 ndm_failback immediate 0 1 1 round-robin 0 2 1 $(leg_uri 1) 1 $(leg_uri 2) 1"
 stats=$("$NDMSETUP" message data 0 @stats_create - /1)
-load "$(uri data)" "$seconds"
+load "$(uri data)" $((seconds + 12))		# both have to come back within it
 wait_for "fio's first write" written data
 for leg in 1 2; do
 	wait_for "both paths" paths_active 2
+	! ended "$fio" || say "a slow machine: the load was over before leg $leg was killed"
 	kill -KILL "${leg_pid[leg]}"
 	wait_for "the loss of a path" paths_active 1
 	start_leg $leg
