@@ -50,6 +50,7 @@ struct mpath_path {
 	struct mpath_health health;		/* first: see checker.c */
 	struct mpath *m;
 	struct mpath_group *group;
+	const char *name;			/* while the table is built */
 	struct ndm_dev *dev;
 	const struct ndm_link_ops *link;	/* of its store; NULL: it cannot be lost */
 	unsigned number;			/* from 0, over all groups */
@@ -86,6 +87,7 @@ struct mpath_policy {
 	unsigned retries;			/* of so many checks without a path */
 	uint64_t unflushed_bytes;		/* kept at most; 0 = nothing is */
 	bool unflushed_given;
+	bool given;				/* any of it */
 };
 
 struct mpath {
@@ -94,6 +96,7 @@ struct mpath {
 	bool queue_io;				/* only shown: no request has looked for a path yet */
 	bool queue_if_no_path, saved_queue;	/* saved: while suspended */
 	bool retain_handler, bio_mode, suspended;
+	bool own_size;				/* the table line has none */
 	unsigned pg_init_retries, pg_init_delay_ms;
 	char *handler;				/* of the table line; NULL = none */
 
