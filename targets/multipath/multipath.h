@@ -9,6 +9,7 @@
  *	flush.c      FLUSH, to every path that has something to flush
  *	unflushed.c  a copy of what was written and not yet flushed
  *	resend.c     which is sent again when the server that took it has gone
+ *	handover.c   or by the next table, when there is no path
  *	policy.c     what multipathd would be told: words of ours in tables and messages
  *	checker.c    what multipathd would do: probes, reinstating, giving paths up
  *	failback.c   back to a better group; enough of waiting for a path
@@ -107,7 +108,7 @@ struct mpath {
 	struct ndm_bio *parked, *parked_last;
 
 	struct mpath_policy policy;
-	bool checking;				/* the checker runs */
+	bool checking, check_stop;		/* the checker runs; is to end */
 	struct ndm_waitq checker_q;		/* it waits here */
 	unsigned probes;			/* tasks under way */
 	uint64_t no_path_ns;			/* since when; 0 = there is one */
@@ -187,6 +188,7 @@ uint64_t unflushed_now(const struct unflushed *);	/* for unflushed_drop() */
 void unflushed_drop(struct unflushed *, uint64_t until);
 /* The path has failed: what it took is lost.  Whether anything is, now. */
 bool unflushed_lose(struct unflushed *, unsigned path);
+void unflushed_lose_all(struct unflushed *);
 bool unflushed_lost(const struct unflushed *);
 bool unflushed_half_full(const struct unflushed *);
 uint64_t unflushed_bytes(const struct unflushed *);
@@ -210,6 +212,12 @@ void mpath_resend(struct mpath *);
 bool mpath_written(struct mpath *, struct mpath_path *, struct ndm_bio *);
 void mpath_settle(struct mpath *) ndm_waits;	/* at the end of a suspend */
 
+/* ---- handover.c ---- */
+
+void mpath_hand_over(struct mpath *);		/* at the end of a suspend, if anything is left */
+void mpath_take_over(struct mpath *);		/* at a resume */
+void mpath_give_up(struct mpath *);		/* at the end of a table */
+
 /* ---- checker.c ---- */
 
 /* For everything that is sent to a path; start_ns 0: its time does not count. */
@@ -219,6 +227,7 @@ void mpath_path_answered(struct mpath_path *, int error, uint64_t start_ns);
 void mpath_watch(struct mpath *);		/* all paths' links */
 void mpath_unwatch(struct mpath *);
 void mpath_check_start(struct mpath *);		/* if the policy has a checker and none runs */
+void mpath_check_stop(struct mpath *) ndm_waits;	/* in the end of a suspend */
 void mpath_check_now(struct mpath *);
 
 /* ---- failback.c ---- */

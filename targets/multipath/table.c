@@ -392,6 +392,7 @@ static int mpath_ctr(struct ndm_target *ti, unsigned argc, char **argv)
 static void mpath_dtr(struct ndm_target *ti)
 {
 	mpath_unwatch(ti->private_data);
+	mpath_give_up(ti->private_data);
 	mpath_free(ti->private_data);
 }
 
@@ -409,7 +410,6 @@ static void mpath_presuspend(struct ndm_target *ti)
 		mpath_queue_if_no_path(m, false, true);
 	else
 		mpath_kick(m);
-	mpath_check_now(m);			/* the checker sees that it is to stop */
 }
 
 static void mpath_postsuspend(struct ndm_target *ti)
@@ -418,6 +418,7 @@ static void mpath_postsuspend(struct ndm_target *ti)
 
 	mpath_settle(m);
 	m->suspended = true;
+	mpath_check_stop(m);
 }
 
 static void mpath_resume(struct ndm_target *ti)
@@ -425,6 +426,7 @@ static void mpath_resume(struct ndm_target *ti)
 	struct mpath *m = ti->private_data;
 
 	m->suspended = false;
+	mpath_take_over(m);
 	if (m->saved_queue) {
 		m->queue_if_no_path = true;
 		m->saved_queue = false;

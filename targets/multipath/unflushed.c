@@ -271,6 +271,17 @@ bool unflushed_lose(struct unflushed *u, unsigned path)
 	return u->nlost;
 }
 
+void unflushed_lose_all(struct unflushed *u)
+{
+	struct page *p;
+
+	for (p = u->first; p; p = p->next) {
+		p->paths = 0;
+		p->lost = true;
+	}
+	u->nlost = u->npages;
+}
+
 bool unflushed_lost(const struct unflushed *u)
 {
 	return u->nlost;
