@@ -177,7 +177,7 @@ void mpath_flushed(struct mpath *, struct mpath_path *, struct ndm_bio *);
 
 /* ---- unflushed.c ---- */
 
-struct unflushed *unflushed_new(struct ndm_loop *, uint64_t bytes_max);
+struct unflushed *unflushed_new(uint64_t bytes_max);
 void unflushed_free(struct unflushed *);
 /* A write to a path has ended well; false: no room, and a part may have been noted. */
 bool unflushed_note(struct unflushed *, unsigned path, const struct ndm_bio *);

@@ -352,7 +352,7 @@ static int links_ctr(struct mpath *m)
 	}
 	if (!any || !bytes)
 		return 0;
-	m->unflushed = unflushed_new(m->ti->loop, bytes);
+	m->unflushed = unflushed_new(bytes);
 	return m->unflushed ? 0 : ndm_error(m->ti, -ENOMEM, "no memory for unflushed writes");
 }
 
