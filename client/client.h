@@ -80,9 +80,8 @@ int json_lay_out(const char *document);	/* explain.c: for people */
 
 /* ndm.c: programs and words */
 typedef int program_main(struct client *client, int argc, char **argv);
-program_main cryptsetup_main, dmsetup_main, replay_main, plan_main, apply_main, export_main, graph_main,
-	explain_main,
-	describe_main, monitor_main, top_main, version_main, holders_main,
-	multipath_main;
+program_main apply_main, cryptsetup_main, describe_main, dmsetup_main, explain_main, export_main,
+	graph_main, holders_main, integritysetup_main, monitor_main, move_main, multipath_main,
+	plan_main, replay_main, top_main, veritysetup_main, version_main;
 
 #endif

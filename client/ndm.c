@@ -20,7 +20,12 @@ static const struct word words[] = {
 	{ "ndmsetup", dmsetup_main, NULL },
 	{ "dmsetup", dmsetup_main, "COMMAND...            dmsetup's command line" },
 	{ "dmstats", dmsetup_main, "COMMAND...            dmstats' command line" },
+	{ "veritysetup", veritysetup_main, "ACTION...             veritysetup's command line" },
+	{ "verity", veritysetup_main, "ACTION...             the same" },
+	{ "integritysetup", integritysetup_main, "ACTION...            integritysetup's command line" },
+	{ "integrity", integritysetup_main, "ACTION...             the same" },
 	{ "cryptsetup", cryptsetup_main, "ACTION...             cryptsetup's command line: LUKS, plain" },
+	{ "move", move_main, "DEVICE --to DEST      copies a volume elsewhere while it is in use" },
 	{ "replay-log", replay_main, "--log LOG ...         states of a disk from a log of its writes" },
 	{ "ndm-replay", replay_main, NULL },
 	{ "devmap_name", dmsetup_main, "MAJOR MINOR           the name of a device" },
@@ -60,6 +65,7 @@ static void print_help(FILE *out)
 static bool is_program(const struct word *word)
 {
 	return word && (word->run == dmsetup_main || word->run == cryptsetup_main ||
+			word->run == veritysetup_main || word->run == integritysetup_main ||
 			!strcmp(word->name, "ndm-replay"));
 }
 

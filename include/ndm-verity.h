@@ -9,6 +9,7 @@
 #ifndef NDM_VERITY_H
 #define NDM_VERITY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -53,6 +54,42 @@ int ndm_verity_tree_init(struct ndm_verity_tree *, const char **why);
 uint64_t ndm_verity_tree_block(const struct ndm_verity_tree *, uint64_t block, unsigned level);
 /* and where the digest lies in it, in bytes */
 size_t ndm_verity_tree_offset(const struct ndm_verity_tree *, uint64_t block, unsigned level);
+
+/* ---- for clients (lib/verity/): trees and parity made and held against the data ---- */
+
+struct ndm_luks_io;				/* bytes somewhere: ndm-luks.h */
+struct ndm_verity_hasher;
+
+#define NDM_VERITY_DIGEST_MAX 64
+
+struct ndm_verity_job {
+	/* given */
+	struct ndm_verity_super super;
+	struct ndm_luks_io *data, *hash, *fec;	/* fec: NULL without parity */
+	uint64_t hash_offset, fec_offset;	/* bytes */
+	bool no_super;				/* the tree begins at hash_offset itself */
+	bool same_fec;				/* parity lies on the hash device */
+	unsigned fec_roots;
+	/* made of it by ndm_verity_prepare() */
+	struct ndm_verity_tree tree;
+	struct ndm_verity_hasher *hasher;
+	uint64_t fec_blocks, fec_rounds;	/* blocks covered; codewords of a byte each */
+	/* results */
+	uint8_t root[NDM_VERITY_DIGEST_MAX];
+	uint64_t fec_errors;
+	char why[256];				/* after an error */
+};
+
+/* All functions: 0 or -errno, and why.  Forget what prepare allocated with ndm_verity_done(). */
+int ndm_verity_prepare(struct ndm_verity_job *);
+void ndm_verity_done(struct ndm_verity_job *);
+int ndm_verity_make(struct ndm_verity_job *);	/* the tree, its root, the superblock */
+/* -EPERM when the tree does not fit the data, -EBADMSG when the root is another one. */
+int ndm_verity_check(struct ndm_verity_job *, const uint8_t *root);
+int ndm_verity_fec_make(struct ndm_verity_job *);
+/* How many bytes it could repair; -EPERM when there are too many. */
+int ndm_verity_fec_check(struct ndm_verity_job *);
+int ndm_verity_random(void *, size_t bytes);	/* for salts and UUIDs */
 
 #ifdef __cplusplus
 }

@@ -57,4 +57,5 @@ noinst_LTLIBRARIES += libndm-core.la
 lib_LTLIBRARIES += libndm.la
 include lib/kit/local.mk
 include lib/luks/local.mk
+include lib/verity/local.mk
 include lib/os/local.mk

@@ -96,18 +96,21 @@ judge_symbols() {
 	awk -F'\t' '
 	function layer(o) {
 		if (o ~ /^targets\/all$/) return "list"
+		# codecs alone, which clients link, too (ndm-verity.h, ndm-integrity.h)
+		if (o ~ /^targets\/[^\/]+\/format$/) return "format"
 		if (o ~ /^targets\/[^\/]+\//) { split(o, p, "/"); return "target:" p[2] }
 		if (o ~ /^targets\//) { sub(/^targets\//, "", o); return "target:" o }
 		if (o ~ /^lib\/kit\//) return "kit"
 		if (o ~ /^lib\/meta\//) return "meta"
 		if (o ~ /^lib\/os\//) return "os"
-		if (o ~ /^lib\/luks\//) return "luks"
+		if (o ~ /^lib\/(luks|verity)\//) return "luks"
 		if (o ~ /^lib\//) return "core"
 		sub(/\/.*/, "", o)
 		return o
 	}
 	function may(from, to) {		# layers
 		if (from == to) return 1
+		if (to == "format") return from ~ /^(target:.*|luks|client)$/
 		if (from == "target:crypt" && to == "luks") return 1
 		if (from ~ /^target:/) return to ~ /^(core|kit|meta)$/
 		if (from == "list") return to ~ /^target:/

@@ -5,6 +5,7 @@
  *	file PATH, fd NUMBER		all of it
  *	credential NAME			of systemd: a file in $CREDENTIALS_DIRECTORY
  *	exec PROGRAM [ARGUMENT...]	what it prints; no shell, it ends with 0
+ *	certificates verity		whose signatures of root digests count (certificates.c)
  *	user, logon ...			keys of the kernel's key service, by request_key(2)
  *
  * "user" keys can be read by any process that may search them; "logon" keys by none, that is
@@ -148,5 +149,7 @@ int keyring_read(struct ndm_world *world, const char *type, const char *descript
 		return read_credential(description, out, bytes);
 	if (!strcmp(type, "exec"))
 		return read_program(description, out, bytes);
+	if (!strcmp(type, "certificates"))
+		return certificates_read(description, out, bytes);
 	return read_key(type, description, out, bytes);
 }

@@ -50,6 +50,8 @@ struct os_workers {
 void workers_init(struct os_workers *);
 void workers_fini(struct os_workers *);		/* nothing may be queued */
 void workers_offload(struct ndm_world *, struct ndm_work *);
+/* certificates.c */
+int certificates_read(const char *what, void *, size_t);
 
 /* keyring.c */
 int keyring_read(struct ndm_world *, const char *type, const char *description, void *, size_t);

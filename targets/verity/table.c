@@ -23,7 +23,6 @@
 
 #define WORDS_MAX 15
 #define COMPLAINTS_MAX 100u		/* then the log has heard enough */
-#define SIGNATURE_MAX (64u << 10)
 
 static const struct { const char *word; enum verity_mode mode; bool error; } mode_words[] = {
 	{ "ignore_corruption", VERITY_IGNORE, false },
@@ -145,26 +144,14 @@ static int word_once(struct ndm_target *ti, struct verity *v)
 static int word_signature(struct ndm_target *ti, struct verity *v, const char *name,
 			  const char *root)
 {
-	uint8_t *signature;
-	int n, err;
-
 	if (v->signature_key)
 		return ndm_error(ti, -EINVAL, SIG "root_hash_sig_key_desc already specified");
 	if (!name)
 		return ndm_error(ti, -EINVAL, SIG "Signature key not specified");
 	v->signature_key = ndm_strdup(name);
-	signature = ndm_zalloc(SIGNATURE_MAX);
-	if (!v->signature_key || !signature) {
-		ndm_free(signature);
+	if (!v->signature_key)
 		return ndm_error(ti, -ENOMEM, SIG "Could not allocate memory for signature key");
-	}
-	n = ndm_key_read(ti->loop, "user", name, signature, SIGNATURE_MAX);
-	if (n < 0)
-		err = ndm_error(ti, n, SIG "Invalid key specified");
-	else
-		err = verity_signature_check(ti, root, signature, n);
-	ndm_free(signature);
-	return err;
+	return verity_signature_check(ti, name, root);
 }
 
 static int verity_word(struct ndm_target *ti, struct verity *v, const char *word,

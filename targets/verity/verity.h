@@ -69,8 +69,7 @@ int verity_mismatch(struct verity *, bool metadata, uint64_t block, const uint8_
 void verity_die(struct verity *, enum verity_mode, const char *why);
 
 /* signature.c: is the root digest's text signed by someone trusted? */
-int verity_signature_check(struct ndm_target *, const char *root, const void *signature,
-			   size_t bytes);
+int verity_signature_check(struct ndm_target *, const char *key, const char *root) ndm_waits;
 
 /* tree.c: hash blocks, pinned until put */
 int verity_cache_init(struct verity *);
