@@ -88,27 +88,40 @@ end_trouble() {
 
 troubled() { local n=0 t; for t in "${trouble[@]}"; do [ -z "$t" ] || n=$((n + 1)); done; echo $n; }
 
+# and beside it that of an ndmd that has nothing to do: what the machine itself makes of it
 timed_status() {
-	local before after
+	local before between after
 	before=$(date +%s%N)
-	timeout 5 "$NDMSETUP" status data > /dev/null || fail "status does not answer"
+	timeout 5 "$NDMSETUP" status data > status || fail "status does not answer"
+	between=$(date +%s%N)
+	NDM_CONTROL=$T/idle timeout 5 "$NDMSETUP" status idle > /dev/null || fail "the idle ndmd does not answer"
 	after=$(date +%s%N)
-	echo $(((after - before) / 1000000)) >> status.ms
+	echo $(((between - before) / 1000000)) >> status.ms
+	echo $(((after - between) / 1000000)) >> idle.ms
+}
+
+# a leg other than LEG that is well, and known to be
+other_is_well() {
+	local j
+	for ((j = 0; j < legs; j++)); do
+		[ "$j" = "$1" ] || [ -n "${trouble[j]}" ] || ! grep -q "/leg$j A " status || return 0
+	done
+	return 1
 }
 
 # Pauses of 0.2 to 1.5 s; mostly one leg stays well, now and then none does.
 chaos() {
 	local legs=$1 end=$((SECONDS + seconds)) i most
 	while [ $SECONDS -lt $end ] && ! ended "$fio"; do
+		timed_status
 		i=$((RANDOM % legs))
 		most=$((legs - 1))
 		[ $((RANDOM % 6)) -ne 0 ] || [ -n "${MULTIPATH_NEVER_DARK:-}" ] || most=$legs
 		if [ -n "${trouble[i]}" ]; then
 			end_trouble "$i"
-		elif [ "$(troubled)" -lt $most ]; then
+		elif [ "$(troubled)" -lt $most ] && { [ -z "${MULTIPATH_NEVER_DARK:-}" ] || other_is_well "$i"; }; then
 			make_trouble "$i"
 		fi
-		timed_status
 		sleep "$(printf '0.%03d' $((200 + RANDOM % 700)))"
 	done
 	for ((i = 0; i < legs; i++)); do end_trouble "$i"; done
@@ -119,6 +132,7 @@ run_legs() {
 	truncate -s 0 disk; truncate -s 64M disk
 	: > chaos
 	: > status.ms
+	: > idle.ms
 	trouble=()
 	for ((i = 0; i < legs; i++)); do
 		start_leg "$i"
@@ -142,13 +156,16 @@ run_legs() {
 		job = json.load(open("fio.json"))["jobs"][0]
 		assert job["error"] == 0, "fio had errors"
 		status = sorted(map(int, open("status.ms")))
+		idle = sorted(map(int, open("idle.ms")))
 		worst = max(job[d]["lat_ns"]["max"] for d in ("read", "write")) / 1e9
 		paths = [p for g in json.load(open("paths.json"))["groups"] for p in g["paths"]]
 		failures = sum(p["failures"] for p in paths)
 		assert failures, "no path has failed: nothing was tested"
 		print(f"{sys.argv[1]} legs: {sum(job[d]['total_ios'] for d in ('read', 'write'))} requests, "
 		      f"{failures} path failures, longest held up {worst:.2f} s; "
-		      f"{len(status)} times status, half within {status[len(status) // 2]} ms, all within {status[-1]} ms")
+		      f"{len(status)} times status, half within {status[len(status) // 2]} ms, 99 % within "
+		      f"{status[len(status) * 99 // 100]} ms, all within {status[-1]} ms "
+		      f"(of an idle ndmd: {idle[len(idle) // 2]}, {idle[len(idle) * 99 // 100]}, {idle[-1]} ms)")
 	END
 	"$NDMSETUP" remove data
 	for ((i = 0; i < legs; i++)); do kill -KILL "${pid[i]}" 2>/dev/null || :; done
@@ -164,6 +181,9 @@ wait_for_fio() {
 }
 
 start_ndmd
+"$NDMD" --foreground --control "$T/idle" --create "idle: 0 2048 zero" > idle.err 2>&1 </dev/null &
+started+=("$!")
+wait_for "the idle ndmd" env NDM_CONTROL="$T/idle" "$NDMSETUP" status idle
 say "seed $seed"
 for legs in ${MULTIPATH_LEGS:-2 4}; do run_legs "$legs"; done
 stop_ndmd
