@@ -39,6 +39,7 @@ libndm_core_la_SOURCES += lib/yaml.c
 libndm_core_la_SOURCES += lib/yaml-impl.h
 libndm_core_la_SOURCES += lib/yaml-args.c
 libndm_core_la_SOURCES += lib/yaml-check.c
+libndm_core_la_SOURCES += lib/yaml-multipath.c
 libndm_core_la_SOURCES += lib/yaml-plan.c
 libndm_core_la_SOURCES += lib/yaml-schema.c
 libndm_core_la_SOURCES += lib/yaml-server.c

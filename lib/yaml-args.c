@@ -438,6 +438,10 @@ void yaml_args_print(struct yaml_args *args, const struct ndm_target_type *type,
 	static const char *const segment_keys[] = { "length", "start", "args", NULL };
 	struct printer p = { .args = args, .out = args->out };
 
+	if (!strcmp(type->name, "multipath")) {
+		yaml_multipath_print(args, map);
+		return;
+	}
 	check_keys(&p, type->args, map, type->name, segment_keys);
 	print_list_of_args(&p, type->args, map, type->name);
 }

@@ -141,8 +141,12 @@ static int try_volume(struct checker *c, const struct ndm_volume *v)
 		return err;
 	taken = try_table(c, v, dev);
 	check_loop(c, v);
-	if (last->nr)
-		return stand_in(dev, last->start + last->nr);
+	if (last->nr) {
+		/* a device keeps the kind of its first table (multipath): zeroes need a new one */
+		ndm_device_remove(dev, false, NULL);
+		err = ndm_device_create(c->trial, v->name, NULL, -1, &dev);
+		return err ? err : stand_in(dev, last->start + last->nr);
+	}
 	if (!taken)		/* of unknown size: large enough for whoever stands on it */
 		return stand_in(dev, UNKNOWN_SECTORS);
 	err = ndm_device_resume(dev, 0, &reason);

@@ -6,6 +6,7 @@
  *	yaml.c          libyaml's events into a tree; ndm_config_parse()
  *	yaml-value.c    texts, numbers, sizes, truth values, mappings with known keys
  *	yaml-args.c     a target's arguments: mapping -> table text, by its descriptor
+ *	yaml-multipath.c  the same for multipath
  *	yaml-volume.c   volumes: keys, tables, references, order of dependency
  *	yaml-server.c   the server block
  *	yaml-plan.c     from what is to what is wanted
@@ -96,6 +97,10 @@ struct yaml_args {
 	void *arg;
 };
 void yaml_args_print(struct yaml_args *, const struct ndm_target_type *, const struct yaml_node *);
+
+/* yaml-multipath.c: `multipath` has a shape of its own */
+void yaml_multipath_print(struct yaml_args *, const struct yaml_node *);
+extern const char *const yaml_multipath_schema, *const yaml_multipath_definitions;
 
 /* yaml-volume.c, yaml-server.c */
 void yaml_read_volumes(struct yaml *, const struct yaml_node *);

@@ -191,10 +191,14 @@ static void put_target(struct ndm_str *json, const struct ndm_target_type *type)
 	json_string(json, type->summary ? type->summary : type->name);
 	put(json, ",'anyOf':[{'type':'object','additionalProperties':false,"
 		  "'properties':{" SEGMENT_KEYS);
-	put_properties(json, type->args, false);
 	own = type->features & NDM_TARGET_OWN_SIZE;
-	put(json, own ? "},'required':[" : "},'required':['length'");
-	put_required(json, type->args, own);
+	if (!strcmp(type->name, "multipath")) {
+		put(json, ",%s},'required':[", yaml_multipath_schema);
+	} else {
+		put_properties(json, type->args, false);
+		put(json, own ? "},'required':[" : "},'required':['length'");
+		put_required(json, type->args, own);
+	}
 	put(json, "]},{'type':'object','additionalProperties':false,"
 		  "'properties':{" SEGMENT_KEYS ","
 		  "'args':{'type':'string','description':'All arguments as dmsetup takes them.'}},"
@@ -256,9 +260,9 @@ void ndm_config_schema(struct ndm_str *json)
 		  "'not':{'enum':['.','..','control']}},"
 		  "'additionalProperties':{'$ref':'#/$defs/volume'}}},",
 	    server_schema);
-	put(json, "'$defs':{%s'target':{'type':'object','minProperties':1,'maxProperties':1,"
+	put(json, "'$defs':{%s%s'target':{'type':'object','minProperties':1,'maxProperties':1,"
 		  "'additionalProperties':false,'properties':{",
-	    definitions);
+	    definitions, yaml_multipath_definitions);
 	put_targets(json);
 	put(json, "}},'volume':{'type':'object','additionalProperties':false,'properties':{%s,",
 	    volume_schema);

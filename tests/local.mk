@@ -84,6 +84,7 @@ shell_tests += tests/interop/luks-yaml.sh
 shell_tests += tests/interop/plugin.sh
 shell_tests += tests/interop/store-files.sh
 shell_tests += tests/interop/multipath.sh
+shell_tests += tests/interop/multipath-links.sh
 shell_tests += tests/interop/store-remote.sh
 shell_tests += tests/interop/rbd.sh
 shell_tests += tests/interop/rbd-absent.sh

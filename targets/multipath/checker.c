@@ -134,7 +134,7 @@ static int sample(struct mpath *m, struct mpath_path *p, uint64_t sector, uint64
 		if (try)
 			ndm_sleep(m->ti->loop, SAMPLE_PAUSE_NS);
 		other = other_path(m, p);
-		if (!other || ndm_stopping(m->ti))
+		if (!other || m->check_stop)
 			return 0;
 		err = ndm_rw(p->dev->store, NDM_READ, 0, sector, nr, buf);
 		if (err)
@@ -204,11 +204,11 @@ static void probe_task(void *arg)
 
 	if (err) {
 		mpath_fail(m, p, err, NULL);
-	} else if (!p->active && !ndm_stopping(m->ti)) {
+	} else if (!p->active && !m->check_stop) {
 		err = same_data(m, p);
 		if (err == -ESTALE)
 			refuse(m, p);
-		else if (!err && !ndm_stopping(m->ti))
+		else if (!err && !m->check_stop)
 			mpath_reinstate(m, p);
 	}
 	p->health.probing = false;
@@ -257,7 +257,7 @@ static void check(struct mpath *m, struct mpath_path *p, uint64_t now)
 		mpath_fail(m, p, -ENOTCONN, NULL);
 		return;
 	}
-	if (ndm_stopping(m->ti) || !is_due(m, p, now))
+	if (m->check_stop || !is_due(m, p, now))
 		return;
 	h->probing = true;
 	h->returned = false;
@@ -282,13 +282,16 @@ static uint64_t tick(const struct mpath *m)
 	return t < TICK_MIN_NS ? TICK_MIN_NS : t > TICK_MAX_NS ? TICK_MAX_NS : t;
 }
 
-/* Probes under way are waited for; the time-out sees to it that they end. */
+/*
+ * It goes on while the device is being suspended, for somebody has to give up a path on which
+ * requests do not end.  Probes under way are waited for; the time-out sees to their end.
+ */
 static void checker(void *arg)
 {
 	struct mpath *m = arg;
 	unsigned i;
 
-	while (m->probes || (!ndm_stopping(m->ti) && m->policy.every_ns)) {
+	while (m->probes || (!m->check_stop && m->policy.every_ns)) {
 		uint64_t now = now_of(m);
 
 		for (i = 0; i < m->npaths; i++)
@@ -297,6 +300,7 @@ static void checker(void *arg)
 		ndm_wait_until(&m->checker_q, now_of(m) + tick(m));
 	}
 	m->checking = false;
+	ndm_wake_all(&m->resend_q);
 }
 
 void mpath_check_start(struct mpath *m)
@@ -309,5 +313,15 @@ void mpath_check_start(struct mpath *m)
 	for (i = 0; i < m->npaths; i++)
 		mpath_path_nth(m, i)->health.alive_ns = now;
 	m->checking = true;
-	ndm_worker(m->ti, "multipath checker", checker, m);
+	m->check_stop = false;
+	ndm_spawn(m->ti->loop, "multipath checker", checker, m);
+}
+
+void mpath_check_stop(struct mpath *m)
+{
+	m->check_stop = true;
+	while (m->checking) {
+		ndm_wake_all(&m->checker_q);
+		ndm_wait(&m->resend_q);
+	}
 }

@@ -9,6 +9,7 @@
  *	flush.c      FLUSH, to every path that has something to flush
  *	unflushed.c  a copy of what was written and not yet flushed
  *	resend.c     which is sent again when the server that took it has gone
+ *	handover.c   or by the next table, when there is no path
  *	policy.c     what multipathd would be told: words of ours in tables and messages
  *	checker.c    what multipathd would do: probes, reinstating, giving paths up
  *	failback.c   back to a better group; enough of waiting for a path
@@ -50,6 +51,7 @@ struct mpath_path {
 	struct mpath_health health;		/* first: see checker.c */
 	struct mpath *m;
 	struct mpath_group *group;
+	const char *name;			/* while the table is built */
 	struct ndm_dev *dev;
 	const struct ndm_link_ops *link;	/* of its store; NULL: it cannot be lost */
 	unsigned number;			/* from 0, over all groups */
@@ -86,6 +88,7 @@ struct mpath_policy {
 	unsigned retries;			/* of so many checks without a path */
 	uint64_t unflushed_bytes;		/* kept at most; 0 = nothing is */
 	bool unflushed_given;
+	bool given;				/* any of it */
 };
 
 struct mpath {
@@ -94,6 +97,7 @@ struct mpath {
 	bool queue_io;				/* only shown: no request has looked for a path yet */
 	bool queue_if_no_path, saved_queue;	/* saved: while suspended */
 	bool retain_handler, bio_mode, suspended;
+	bool own_size;				/* the table line has none */
 	unsigned pg_init_retries, pg_init_delay_ms;
 	char *handler;				/* of the table line; NULL = none */
 
@@ -104,7 +108,7 @@ struct mpath {
 	struct ndm_bio *parked, *parked_last;
 
 	struct mpath_policy policy;
-	bool checking;				/* the checker runs */
+	bool checking, check_stop;		/* the checker runs; is to end */
 	struct ndm_waitq checker_q;		/* it waits here */
 	unsigned probes;			/* tasks under way */
 	uint64_t no_path_ns;			/* since when; 0 = there is one */
@@ -173,7 +177,7 @@ void mpath_flushed(struct mpath *, struct mpath_path *, struct ndm_bio *);
 
 /* ---- unflushed.c ---- */
 
-struct unflushed *unflushed_new(struct ndm_loop *, uint64_t bytes_max);
+struct unflushed *unflushed_new(uint64_t bytes_max);
 void unflushed_free(struct unflushed *);
 /* A write to a path has ended well; false: no room, and a part may have been noted. */
 bool unflushed_note(struct unflushed *, unsigned path, const struct ndm_bio *);
@@ -184,6 +188,7 @@ uint64_t unflushed_now(const struct unflushed *);	/* for unflushed_drop() */
 void unflushed_drop(struct unflushed *, uint64_t until);
 /* The path has failed: what it took is lost.  Whether anything is, now. */
 bool unflushed_lose(struct unflushed *, unsigned path);
+void unflushed_lose_all(struct unflushed *);
 bool unflushed_lost(const struct unflushed *);
 bool unflushed_half_full(const struct unflushed *);
 uint64_t unflushed_bytes(const struct unflushed *);
@@ -207,6 +212,12 @@ void mpath_resend(struct mpath *);
 bool mpath_written(struct mpath *, struct mpath_path *, struct ndm_bio *);
 void mpath_settle(struct mpath *) ndm_waits;	/* at the end of a suspend */
 
+/* ---- handover.c ---- */
+
+void mpath_hand_over(struct mpath *);		/* at the end of a suspend, if anything is left */
+void mpath_take_over(struct mpath *);		/* at a resume */
+void mpath_give_up(struct mpath *);		/* at the end of a table */
+
 /* ---- checker.c ---- */
 
 /* For everything that is sent to a path; start_ns 0: its time does not count. */
@@ -216,6 +227,7 @@ void mpath_path_answered(struct mpath_path *, int error, uint64_t start_ns);
 void mpath_watch(struct mpath *);		/* all paths' links */
 void mpath_unwatch(struct mpath *);
 void mpath_check_start(struct mpath *);		/* if the policy has a checker and none runs */
+void mpath_check_stop(struct mpath *) ndm_waits;	/* in the end of a suspend */
 void mpath_check_now(struct mpath *);
 
 /* ---- failback.c ---- */

@@ -99,6 +99,7 @@ static bool is_word(const char *word, const char *name)
 
 int mpath_policy_word(struct mpath *m, const char *word, struct ndm_args *as)
 {
+	m->policy.given = true;
 	if (is_word(word, "checker"))
 		return policy_checker(m, as);
 	if (!is_word(word, "failback") && !is_word(word, "no_path_retry") &&

@@ -229,13 +229,21 @@ bool mpath_written(struct mpath *m, struct mpath_path *p, struct ndm_bio *bio)
 /* Before the table goes: nothing may be left that only we know of. */
 void mpath_settle(struct mpath *m)
 {
-	while (m->resending || m->own_flush)
+	uint64_t upsets;
+	int err;
+
+	do {
+		while (m->resending || m->own_flush)
+			ndm_wait(&m->resend_q);
+		if (!m->unflushed || !unflushed_bytes(m->unflushed))
+			return;
+		upsets = m->upsets;
+		err = flush_dirty(m);
+	} while (!err && m->upsets != upsets);
+	while (m->resending)
 		ndm_wait(&m->resend_q);
-	if (!m->unflushed || !unflushed_bytes(m->unflushed))
-		return;
-	if (!flush_dirty(m))
+	if (!err)
 		unflushed_drop(m->unflushed, unflushed_now(m->unflushed));
-	if (unflushed_lost(m->unflushed))
-		ndm_warn(m->ti, "suspended with %llu KiB written to paths that have failed since",
-			 (unsigned long long)unflushed_bytes(m->unflushed) / 1024);
+	if (unflushed_bytes(m->unflushed))
+		mpath_hand_over(m);
 }

@@ -9,7 +9,8 @@
  *	features: queue_if_no_path, retain_attached_hw_handler, pg_init_retries <n>,
  *		pg_init_delay_msecs <n>, queue_mode bio|rq|mq
  *
- * Sector s of the device is sector s of each path.  Hardware handlers drive SCSI controllers:
+ * Sector s of the device is sector s of each path.  With words of ours (policy.c) the line may
+ * have the length 0, which is that of the paths then.  Hardware handlers drive SCSI controllers:
  * there are none here, and a table that names one is refused (but not with queue_mode bio, as
  * in the kernel).  The two queue modes differ in what is printed, in which error a request has
  * that no path would take, and in what a suspend without flush does to what is parked.
@@ -124,7 +125,8 @@ static int handler(struct mpath *m, struct ndm_args *as)
 
 /*
  * With a checker a server may be away when the table is loaded: the path begins as a failed
- * one, and is looked at when the server comes.
+ * one, and is looked at when the server comes.  Where the size is to be found out it has to
+ * wait for one that is there.
  */
 static int get_absent(struct mpath *m, const char *name, struct ndm_dev **dev)
 {
@@ -146,7 +148,7 @@ static int get_dev(struct mpath *m, const char *name, struct ndm_dev **dev)
 		return err;
 	ndm_warn(m->ti, "path %s is away: %s", name, m->ti->error->len ? m->ti->error->text
 						      : strerror(-err));
-	if (!get_absent(m, name, dev)) {
+	if (m->own_size || !get_absent(m, name, dev)) {
 		ndm_str_free(m->ti->error);
 		err = 0;
 	}
@@ -166,9 +168,7 @@ static int path_ctr(struct mpath *m, struct mpath_group *g, struct ndm_args *as)
 				 "SCSI controller, and '%s' is none", m->handler, name);
 	p->m = m;
 	p->group = g;
-	p->link = p->dev->store->ops->link;
-	if (p->link && p->link->dirty(p->dev->store))
-		p->writes = 1;			/* by the table before this one */
+	p->name = name;
 	p->number = m->npaths;
 	p->active = true;
 	err = g->selector.type->add(m->ti, &g->selector, p, as->argc, as->argv);
@@ -288,6 +288,39 @@ static void mpath_free(struct mpath *m)
 	unflushed_free(m->unflushed);
 }
 
+/* A line without a length: that of the paths, which must agree. */
+static int size_ctr(struct mpath *m)
+{
+	const struct mpath_path *first = NULL;
+	unsigned i;
+
+	for (i = 0; i < m->npaths; i++) {
+		const struct mpath_path *p = mpath_path_nth(m, i);
+
+		if (!p->dev)
+			continue;
+		if (first && first->dev->store->nr != p->dev->store->nr)
+			return ndm_error(m->ti, -EINVAL, "paths of different sizes: %s has %llu "
+					 "sectors, %s has %llu", first->name,
+					 (unsigned long long)first->dev->store->nr, p->name,
+					 (unsigned long long)p->dev->store->nr);
+		first = first ? first : p;
+	}
+	if (!first || !first->dev->store->nr)
+		return ndm_error(m->ti, -EINVAL, "the size is not known: no path is there that "
+				 "could tell it");
+	m->ti->nr = first->dev->store->nr;
+	for (i = 0; i < m->npaths; i++) {
+		struct mpath_path *p = mpath_path_nth(m, i);
+		int err = p->dev ? 0 : get_absent(m, p->name, &p->dev);
+
+		if (err)
+			return ndm_error(m->ti, err, "error getting device");
+		ndm_dev_section(p->dev, m->ti->begin, m->ti->nr);
+	}
+	return 0;
+}
+
 /* Paths whose servers are away, and a place for what those that are not may lose. */
 static int links_ctr(struct mpath *m)
 {
@@ -301,9 +334,13 @@ static int links_ctr(struct mpath *m)
 	for (i = 0; i < m->npaths; i++) {
 		struct mpath_path *p = mpath_path_nth(m, i);
 
+		p->name = NULL;			/* it was the table line's */
+		p->link = p->dev->store->ops->link;
 		if (!p->link)
 			continue;
 		any = true;
+		if (p->link->dirty(p->dev->store))
+			p->writes = 1;		/* by the table before this one */
 		if (p->link->up(p->dev->store) || !m->policy.every_ns)
 			continue;
 		p->group->selector.type->fail(&p->group->selector, p);
@@ -315,7 +352,7 @@ static int links_ctr(struct mpath *m)
 	}
 	if (!any || !bytes)
 		return 0;
-	m->unflushed = unflushed_new(m->ti->loop, bytes);
+	m->unflushed = unflushed_new(bytes);
 	return m->unflushed ? 0 : ndm_error(m->ti, -ENOMEM, "no memory for unflushed writes");
 }
 
@@ -328,11 +365,16 @@ static int mpath_ctr(struct ndm_target *ti, unsigned argc, char **argv)
 	m->ti = ti;
 	m->pg_init_delay_ms = MPATH_DELAY_DEFAULT;
 	m->queue_io = true;
+	m->own_size = !ti->nr;
 	err = features(m, &as);
+	if (!err && m->own_size && !m->policy.given)
+		err = ndm_error(ti, -EINVAL, "zero-length target");
 	if (!err)
 		err = handler(m, &as);
 	if (!err)
 		err = groups_ctr(m, &as);
+	if (!err && m->own_size)
+		err = size_ctr(m);
 	if (!err)
 		err = links_ctr(m);
 	if (err) {
@@ -350,6 +392,7 @@ static int mpath_ctr(struct ndm_target *ti, unsigned argc, char **argv)
 static void mpath_dtr(struct ndm_target *ti)
 {
 	mpath_unwatch(ti->private_data);
+	mpath_give_up(ti->private_data);
 	mpath_free(ti->private_data);
 }
 
@@ -367,7 +410,6 @@ static void mpath_presuspend(struct ndm_target *ti)
 		mpath_queue_if_no_path(m, false, true);
 	else
 		mpath_kick(m);
-	mpath_check_now(m);			/* the checker sees that it is to stop */
 }
 
 static void mpath_postsuspend(struct ndm_target *ti)
@@ -376,6 +418,7 @@ static void mpath_postsuspend(struct ndm_target *ti)
 
 	mpath_settle(m);
 	m->suspended = true;
+	mpath_check_stop(m);
 }
 
 static void mpath_resume(struct ndm_target *ti)
@@ -383,6 +426,7 @@ static void mpath_resume(struct ndm_target *ti)
 	struct mpath *m = ti->private_data;
 
 	m->suspended = false;
+	mpath_take_over(m);
 	if (m->saved_queue) {
 		m->queue_if_no_path = true;
 		m->saved_queue = false;
@@ -542,7 +586,7 @@ static const struct ndm_arg mpath_status_fields[] = {
 const struct ndm_target_type ndm_target_multipath = {
 	.name = "multipath",
 	.version = { 1, 14, 0 },
-	.features = NDM_TARGET_SINGLETON | NDM_TARGET_IMMUTABLE,
+	.features = NDM_TARGET_SINGLETON | NDM_TARGET_IMMUTABLE | NDM_TARGET_OWN_SIZE,
 	.private_size = sizeof(struct mpath),
 	.args = mpath_args,
 	.status_fields = mpath_status_fields,

@@ -31,11 +31,10 @@ struct page {
 	uint64_t paths;				/* bits: who took a part of it */
 	uint8_t mask;				/* bits: which sectors count */
 	bool lost;
-	unsigned char *bytes;
+	unsigned char bytes[PAGE_BYTES];
 };
 
 struct unflushed {
-	struct ndm_loop *loop;
 	struct page **hash;
 	unsigned hash_size;			/* a power of 2 */
 	unsigned npages, max_pages, nlost;
@@ -47,13 +46,12 @@ struct unflushed {
 	uint64_t drop_until;
 };
 
-struct unflushed *unflushed_new(struct ndm_loop *loop, uint64_t bytes_max)
+struct unflushed *unflushed_new(uint64_t bytes_max)
 {
 	struct unflushed *u = ndm_zalloc(sizeof *u);
 
 	if (!u)
 		return NULL;
-	u->loop = loop;
 	u->max_pages = bytes_max / PAGE_BYTES < UINT32_MAX / 4 ? (unsigned)(bytes_max / PAGE_BYTES)
 		       : UINT32_MAX / 4;
 	for (u->hash_size = 64; u->hash_size < u->max_pages; u->hash_size *= 2)
@@ -104,32 +102,30 @@ static void page_drop(struct unflushed *u, struct page *p)
 	if (u->at == p)
 		u->at = p->next;
 	list_del(u, p);
-	ndm_buffer_put(u->loop, p->bytes, PAGE_BYTES);
 	p->next = u->free;
 	u->free = p;
 	u->npages--;
 	u->nlost -= p->lost;
 }
 
+/* Those dropped last first: they may still be in the processor's cache. */
 static struct page *page_make(struct unflushed *u, struct page **slot, uint64_t number)
 {
 	struct page *p = u->free;
-	void *bytes;
 
 	if (u->npages >= u->max_pages)
-		return NULL;
-	bytes = ndm_buffer_get(u->loop, PAGE_BYTES);
-	if (!bytes)
 		return NULL;
 	if (p)
 		u->free = p->next;
 	else
 		p = ndm_zalloc(sizeof *p);
-	if (!p) {
-		ndm_buffer_put(u->loop, bytes, PAGE_BYTES);
+	if (!p)
 		return NULL;
-	}
-	*p = (struct page){ .number = number, .bytes = bytes };
+	p->hash_next = NULL;
+	p->number = number;
+	p->paths = 0;
+	p->mask = 0;
+	p->lost = false;
 	*slot = p;
 	u->npages++;
 	list_add(u, p);
@@ -269,6 +265,17 @@ bool unflushed_lose(struct unflushed *u, unsigned path)
 		p->lost = true;
 	}
 	return u->nlost;
+}
+
+void unflushed_lose_all(struct unflushed *u)
+{
+	struct page *p;
+
+	for (p = u->first; p; p = p->next) {
+		p->paths = 0;
+		p->lost = true;
+	}
+	u->nlost = u->npages;
 }
 
 bool unflushed_lost(const struct unflushed *u)
