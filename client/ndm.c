@@ -9,6 +9,7 @@
 #include <locale.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 struct word {
 	const char *name;
@@ -115,6 +116,7 @@ int main(int argc, char **argv)
 	struct client client;
 	int status = 1;
 
+	prctl(PR_SET_DUMPABLE, 0);		/* keys may come to lie here: not into a core dump */
 	setlocale(LC_ALL, "");
 	if (!argc)
 		return 1;

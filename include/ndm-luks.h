@@ -50,6 +50,8 @@ const char *ndm_luks_label(const struct ndm_luks *);
 const char *ndm_luks_subsystem(const struct ndm_luks *);
 uint64_t ndm_luks_header_bytes(const struct ndm_luks *);	/* with the keyslots */
 size_t ndm_luks_key_bytes(const struct ndm_luks *);	/* of the volume key; 0: unknown */
+const char *ndm_luks_cipher(const struct ndm_luks *);	/* of the first segment, and its sectors */
+unsigned ndm_luks_sector_bytes(const struct ndm_luks *);
 
 /* ---- keyslots ---- */
 
@@ -106,6 +108,34 @@ struct ndm_luks_format {
 size_t ndm_luks_format_key_bytes(const struct ndm_luks_format *);
 int ndm_luks_format(struct ndm_luks *, const struct ndm_luks_format *, const uint8_t *key);
 
+/* ---- another key, cipher or sector size for data that is there (LUKS2) ---- */
+
+struct ndm_luks_keys { uint8_t *old, *fresh; size_t old_bytes, fresh_bytes; };	/* NDM_LUKS_KEY_MAX each */
+struct ndm_luks_reencrypt {
+	const char *cipher;
+	unsigned sector_bytes;
+	const char *resilience;			/* "checksum", "journal": how it survives being cut off */
+	const char *hash;			/* of "checksum" */
+	uint32_t digest_iterations;
+	/* the passphrases that shall open it from now on */
+	const struct ndm_luks_pass { const void *pass; size_t bytes; struct ndm_luks_kdf kdf; } *passes;
+	unsigned npasses;
+};
+bool ndm_luks_reencrypting(const struct ndm_luks *);
+/* Only the header changes.  After an error the object is good for nothing but _why() and _free(). */
+int ndm_luks_reencrypt_begin(struct ndm_luks *, struct ndm_luks_io *data,
+			     const struct ndm_luks_reencrypt *, const struct ndm_luks_keys *);
+/* Both keys of one that has begun. */
+int ndm_luks_reencrypt_unlock(struct ndm_luks *, const void *pass, size_t pass_bytes,
+			      struct ndm_luks_keys *);
+/*
+ * The next piece, or what a step that was cut off left.  data: where the data is, used by nobody
+ * else; most: bytes, 0: as many as is usual.  1: more is to be done, *done of *total bytes are.
+ * Whatever happens the next call, by this or another process, goes on from there.
+ */
+int ndm_luks_reencrypt_step(struct ndm_luks *, struct ndm_luks_io *data, const struct ndm_luks_keys *,
+			    uint64_t most, uint64_t *done, uint64_t *total);
+
 /* ---- tables ---- */
 
 struct ndm_luks_options {
@@ -116,6 +146,8 @@ struct ndm_luks_options {
 	bool no_journal;			/* integrity in mode D */
 	const char *integrity_device;		/* how the upper table names the lower device */
 	uint64_t integrity_nr;			/* what the lower device provides, sectors */
+	const uint8_t *other_key;		/* of a device that is being re-encrypted; or NULL */
+	size_t other_key_bytes;
 };
 struct ndm_luks_line {
 	uint64_t start, nr;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 #include "ndmd.h"
 
@@ -210,6 +211,7 @@ int main(int argc, char **argv)
 	struct options o = { .handshake_s = 30, .max_connections = 8192 };
 	int c, err = 0;
 
+	prctl(PR_SET_DUMPABLE, 0);		/* keys of volumes: not into a core dump */
 	while (!err && (c = getopt_long(argc, argv, "c:vhV", long_options, NULL)) != -1) {
 		if (c == 'h') {
 			fputs(usage, stdout);

@@ -36,7 +36,8 @@ enum cs_option {
 	CS_REFRESH, CS_SECTOR_SIZE, CS_SHARED, CS_SIZE, CS_SKIP, CS_SUBSYSTEM, CS_TEST_PASSPHRASE,
 	CS_TIMEOUT, CS_TOKEN_ID, CS_TOKEN_ONLY, CS_TOKEN_REPLACE, CS_TOKEN_TYPE, CS_TRIES, CS_TYPE,
 	CS_UNBOUND, CS_USAGE, CS_USE_RANDOM, CS_USE_URANDOM, CS_UUID, CS_VERBOSE, CS_VERIFY,
-	CS_VERSION, CS_END
+	CS_VERSION, CS_DECRYPT, CS_ENCRYPT, CS_HOTZONE_SIZE, CS_INIT_ONLY, CS_RESILIENCE,
+	CS_RESILIENCE_HASH, CS_RESUME_ONLY, CS_END
 };
 
 struct cs {
@@ -47,6 +48,8 @@ struct cs {
 	int argc;				/* behind the action */
 	char **argv;
 	bool batch, verbose;
+	const uint8_t *other_key;		/* of a device that is being re-encrypted */
+	size_t other_key_bytes;
 };
 
 static inline bool given(const struct cs *cs, enum cs_option o)
@@ -94,6 +97,7 @@ struct dm_lines { const struct ndm_luks_line *line; unsigned n; };
 int dm_create(struct cs *cs, const char *name, const char *uuid, struct dm_lines, bool read_only);
 int dm_remove(struct cs *cs, const char *name, bool quiet);
 bool dm_exists(struct cs *cs, const char *name);
+bool dm_uuid_in_use(struct cs *cs, const char *uuid);	/* a LUKS device of this uuid is open */
 char *dm_uuid(const char *type, const char *uuid, const char *name);
 int dm_table(struct cs *cs, const char *name, enum task_type, struct task **);
 
@@ -108,7 +112,7 @@ typedef int cs_action(struct cs *);
 cs_action cs_open, cs_close, cs_status, cs_resize, cs_suspend, cs_resume;
 cs_action cs_format, cs_add_key, cs_remove_key, cs_change_key, cs_kill_slot, cs_erase;
 cs_action cs_dump, cs_uuid, cs_is_luks, cs_backup, cs_restore, cs_config, cs_token, cs_repair,
-	cs_convert_key;
+	cs_convert_key, cs_reencrypt;
 int unlock(struct cs *cs, struct ndm_luks *l, const char *device, uint8_t *key, size_t *key_bytes,
 	   struct secret *kept);
 

@@ -37,6 +37,28 @@ bool dm_exists(struct cs *cs, const char *name)
 	return info.exists;
 }
 
+/* Where no ndmd answers, none of its devices is open. */
+bool dm_uuid_in_use(struct cs *cs, const char *uuid)
+{
+	struct task *names = task_new(cs->client, TASK_NAMES), *t;
+	char *begin = dm_uuid("LUKS2", uuid, "");
+	struct name_entry entry = { 0 };
+	bool found = false;
+
+	if (names)
+		names->quiet = true;
+	if (names && begin && task_run(names))
+		while (!found && task_next_name(names, &entry)) {
+			t = task_new(cs->client, TASK_INFO);
+			if (t && task_set_name(t, entry.name) && task_run(t) && task_uuid(t))
+				found = !strncmp(task_uuid(t), begin, strlen(begin));
+			task_free(t);
+		}
+	task_free(names);
+	free(begin);
+	return found;
+}
+
 /* CRYPT-LUKS2-uuidwithoutdashes-name */
 char *dm_uuid(const char *type, const char *uuid, const char *name)
 {

@@ -34,6 +34,7 @@ static const struct action { const char *name; cs_action *run; int least; const 
 	{ "config", cs_config, 1, "<device>" },
 	{ "token", cs_token, 2, "<add|remove|import|export> <device>" },
 	{ "repair", cs_repair, 1, "<device>" },
+	{ "reencrypt", cs_reencrypt, 1, "<device>" },
 };
 
 static const struct action *action_find(const char *name)

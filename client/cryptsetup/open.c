@@ -61,9 +61,29 @@ static int key_from_file(struct cs *cs, struct ndm_luks *l, uint8_t *key, size_t
 	return err;
 }
 
-static int volume_key(struct cs *cs, struct ndm_luks *l, const char *device, uint8_t *key,
-		      size_t *key_bytes)
+/* Being re-encrypted, it has two; *key is the old one. */
+static int two_keys(struct cs *cs, struct ndm_luks *l, const char *device, uint8_t *key, size_t *key_bytes,
+		    uint8_t *other)
 {
+	struct ndm_luks_keys k = { .old = key, .fresh = other };
+	struct secret s = { 0 };
+	int err = secret_for(cs, device, &s);
+
+	err = err ? err : ndm_luks_reencrypt_unlock(l, s.bytes, s.n, &k);
+	if (err)
+		say("%s", ndm_luks_why(l));
+	*key_bytes = k.old_bytes;
+	cs->other_key = other;
+	cs->other_key_bytes = k.fresh_bytes;
+	secret_free(&s);
+	return err;
+}
+
+static int volume_key(struct cs *cs, struct ndm_luks *l, const char *device, uint8_t *key,
+		      size_t *key_bytes, uint8_t *other)
+{
+	if (ndm_luks_reencrypting(l))
+		return two_keys(cs, l, device, key, key_bytes, other);
 	if (given(cs, CS_VOLUME_KEY_FILE))
 		return key_from_file(cs, l, key, key_bytes);
 	return unlock(cs, l, device, key, key_bytes, NULL);
@@ -82,6 +102,7 @@ void table_options(struct cs *cs, const struct disk *data, const char *word,
 		.no_write_queue = given(cs, CS_NO_WRITE_QUEUE),
 		.high_priority = given(cs, CS_HIGH_PRIORITY),
 		.no_journal = given(cs, CS_INTEGRITY_NO_JOURNAL),
+		.other_key = cs->other_key, .other_key_bytes = cs->other_key_bytes,
 	};
 }
 
@@ -170,17 +191,18 @@ static int keep_flags(struct cs *cs, struct ndm_luks *l)
 static int open_luks(struct cs *cs, const char *device, const char *name)
 {
 	bool persistent = given(cs, CS_PERSISTENT), testing = given(cs, CS_TEST_PASSPHRASE);
-	uint8_t *key = ndm_luks_secret(NDM_LUKS_KEY_MAX);
+	uint8_t *key = ndm_luks_secret(2 * NDM_LUKS_KEY_MAX);
 	struct disk header, data = { .fd = -1, .nbd = { .fd = -1 } };
 	struct ndm_luks *l;
 	size_t key_bytes = 0;
 	int err = key ? header_open(cs, device, persistent, &header, &l) : -ENOMEM;
 
 	if (err) {
-		ndm_luks_secret_free(key, NDM_LUKS_KEY_MAX);
+		ndm_luks_secret_free(key, 2 * NDM_LUKS_KEY_MAX);
 		return err;
 	}
-	err = volume_key(cs, l, given(cs, CS_HEADER) ? text(cs, CS_HEADER) : device, key, &key_bytes);
+	err = volume_key(cs, l, given(cs, CS_HEADER) ? text(cs, CS_HEADER) : device, key, &key_bytes,
+			 key + NDM_LUKS_KEY_MAX);
 	if (!err && !testing) {
 		err = given(cs, CS_HEADER) ? disk_open(cs, device, false, false, &data) : 0;
 		err = err ? err : make_devices(cs, l, given(cs, CS_HEADER) ? &data : &header, name, key,
@@ -191,7 +213,8 @@ static int open_luks(struct cs *cs, const char *device, const char *name)
 	if (given(cs, CS_HEADER))
 		disk_close(&data);
 	header_close(&header, l);
-	ndm_luks_secret_free(key, NDM_LUKS_KEY_MAX);
+	cs->other_key = NULL;
+	ndm_luks_secret_free(key, 2 * NDM_LUKS_KEY_MAX);
 	return err;
 }
 

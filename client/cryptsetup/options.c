@@ -22,6 +22,7 @@ static const struct known known[] = {
 	{ "cipher", CS_CIPHER, TEXT, 'c', "CIPHER  as in a crypt table: aes-xts-plain64" },
 	{ "debug", CS_DEBUG, FLAG, 0, "accepted" },
 	{ "debug-json", CS_DEBUG, FLAG, 0, "accepted" },
+	{ "decrypt", CS_DECRYPT, FLAG, 0, NULL },
 	{ "deferred", CS_DEFERRED, FLAG, 0, "close: when the last user is gone" },
 	{ "device-size", CS_DEVICE_SIZE, SIZE, 0, "BYTES  use no more of the device" },
 	{ "disable-external-tokens", CS_DISABLE_EXTERNAL_TOKENS, FLAG, 0, "accepted: there are none" },
@@ -30,11 +31,14 @@ static const struct known known[] = {
 	{ "dump-json-metadata", CS_DUMP_JSON, FLAG, 0, "luksDump: LUKS2's JSON" },
 	{ "dump-master-key", CS_DUMP_KEY, FLAG, 0, NULL },
 	{ "dump-volume-key", CS_DUMP_KEY, FLAG, 0, "luksDump: the key itself" },
+	{ "encrypt", CS_ENCRYPT, FLAG, 0, NULL },
 	{ "force-password", CS_FORCE_PASSWORD, FLAG, 0, "accepted: passphrases are not judged" },
 	{ "hash", CS_HASH, TEXT, 'h', "HASH" },
 	{ "header", CS_HEADER, TEXT, 0, "FILE  the header is there, not on the device" },
 	{ "header-backup-file", CS_HEADER_BACKUP_FILE, TEXT, 0, "FILE" },
 	{ "help", CS_HELP, FLAG, '?', "this text" },
+	{ "hotzone-size", CS_HOTZONE_SIZE, SIZE, 0, "BYTES  reencrypt: at work at a time" },
+	{ "init-only", CS_INIT_ONLY, FLAG, 0, "reencrypt: only the header, for now" },
 	{ "integrity", CS_INTEGRITY, TEXT, 'I', "ALGORITHM  LUKS2: hmac-sha256, aead, poly1305" },
 	{ "integrity-no-journal", CS_INTEGRITY_NO_JOURNAL, FLAG, 0, "open: no journal below" },
 	{ "integrity-no-wipe", CS_INTEGRITY_NO_WIPE, FLAG, 0, "luksFormat: leave the data as it is" },
@@ -72,6 +76,9 @@ static const struct known known[] = {
 	{ "priority", CS_PRIORITY, TEXT, 0, "ignore, normal or prefer; of a keyslot" },
 	{ "readonly", CS_READONLY, FLAG, 'r', "" },
 	{ "refresh", CS_REFRESH, FLAG, 0, "open: the device exists; load it anew" },
+	{ "resilience", CS_RESILIENCE, TEXT, 0, "checksum or journal  reencrypt: how it survives" },
+	{ "resilience-hash", CS_RESILIENCE_HASH, TEXT, 0, "HASH  of the checksums" },
+	{ "resume-only", CS_RESUME_ONLY, FLAG, 0, "reencrypt: go on, begin nothing" },
 	{ "sector-size", CS_SECTOR_SIZE, NUMBER, 0, "BYTES  512 to 4096" },
 	{ "shared", CS_SHARED, FLAG, 0, "accepted" },
 	{ "size", CS_SIZE, NUMBER, 'b', "SECTORS  of the opened device" },
@@ -110,7 +117,8 @@ static void help(FILE *out)
 		"\tluksKillSlot <device> <key slot>\n\tluksUUID <device>\n\tisLuks <device>\n"
 		"\tluksDump <device>\n\tluksSuspend <name>\n\tluksResume <name>\n"
 		"\tluksHeaderBackup <device>\n\tluksHeaderRestore <device>\n\terase <device>\n"
-		"\tconfig <device>\n\ttoken <add|remove|import|export> <device>\n\trepair <device>\n\n"
+		"\tconfig <device>\n\ttoken <add|remove|import|export> <device>\n\trepair <device>\n"
+		"\treencrypt <device>\n\n"
 		"Options:\n");
 	for (i = 0; i < NKNOWN; i++)
 		if (known[i].help)

@@ -161,6 +161,16 @@ size_t ndm_luks_key_bytes(const struct ndm_luks *l)
 	return 0;
 }
 
+const char *ndm_luks_cipher(const struct ndm_luks *l)
+{
+	return l->segment[0].cipher;
+}
+
+unsigned ndm_luks_sector_bytes(const struct ndm_luks *l)
+{
+	return l->segment[0].sector_bytes;
+}
+
 enum ndm_luks_slot ndm_luks_slot_state(const struct ndm_luks *l, int slot)
 {
 	unsigned i, active = 0;

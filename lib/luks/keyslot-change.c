@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "lib/luks/luks.h"
+#include "lib/luks/reencrypt.h"
 
 #define AREA_ALIGN 4096u
 
@@ -20,7 +20,7 @@ static const char *or_else(const char *given, const char *usual)
 
 /* ---- places ---- */
 
-static int slot_free(struct ndm_luks *l, int slot)
+int luks_slot_free(struct ndm_luks *l, int slot)
 {
 	unsigned i;
 
@@ -207,7 +207,7 @@ static int slot_to_tree(struct ndm_luks *l, int slot, int digest)
 }
 
 /* The digest that fits this key. */
-static int key_digest(struct ndm_luks *l, const uint8_t *key, size_t key_bytes)
+int luks_key_digest(struct ndm_luks *l, const uint8_t *key, size_t key_bytes)
 {
 	int i;
 
@@ -217,20 +217,13 @@ static int key_digest(struct ndm_luks *l, const uint8_t *key, size_t key_bytes)
 	return luks_fail(l, -EPERM, "Volume key does not match the volume.");
 }
 
-int ndm_luks_add(struct ndm_luks *l, int slot, const void *pass, size_t pass_bytes,
-		 const uint8_t *key, size_t key_bytes, const struct ndm_luks_kdf *k)
+int luks_slot_make(struct ndm_luks *l, int slot, int digest, const void *pass, size_t pass_bytes,
+		   const uint8_t *key, size_t key_bytes, const struct ndm_luks_kdf *k)
 {
-	struct luks_slot *s;
+	struct luks_slot *s = &l->slot[slot];
 	uint64_t offset = 0, bytes = 0;
-	int digest, err;
+	int err;
 
-	slot = slot_free(l, slot);
-	if (slot < 0)
-		return slot;
-	digest = key_digest(l, key, key_bytes);
-	if (digest < 0)
-		return digest;
-	s = &l->slot[slot];
 	if (l->version == 1) {			/* its place is fixed */
 		offset = s->area_offset;
 		bytes = s->area_bytes;
@@ -244,15 +237,32 @@ int ndm_luks_add(struct ndm_luks *l, int slot, const void *pass, size_t pass_byt
 	err = err ? err : area_write(l, s, pass, pass_bytes, key);
 	if (!err && l->version == 2)
 		err = slot_to_tree(l, slot, digest);
-	err = err ? err : luks_commit(l);
 	if (err)
 		s->kind = SLOT_NONE;
+	return err;
+}
+
+int ndm_luks_add(struct ndm_luks *l, int slot, const void *pass, size_t pass_bytes,
+		 const uint8_t *key, size_t key_bytes, const struct ndm_luks_kdf *k)
+{
+	int digest, err;
+
+	slot = luks_slot_free(l, slot);
+	if (slot < 0)
+		return slot;
+	digest = luks_key_digest(l, key, key_bytes);
+	if (digest < 0)
+		return digest;
+	err = luks_slot_make(l, slot, digest, pass, pass_bytes, key, key_bytes, k);
+	err = err ? err : luks_commit(l);
+	if (err)
+		l->slot[slot].kind = SLOT_NONE;
 	return err ? err : slot;
 }
 
 /* ---- removing ---- */
 
-static int area_wipe(struct ndm_luks *l, uint64_t offset, uint64_t bytes)
+int luks_area_wipe(struct ndm_luks *l, uint64_t offset, uint64_t bytes)
 {
 	uint8_t noise[1024];
 	uint64_t done;
@@ -267,7 +277,7 @@ static int area_wipe(struct ndm_luks *l, uint64_t offset, uint64_t bytes)
 	return err ? err : luks_sync(l);
 }
 
-static void slot_from_tree(struct ndm_luks *l, int slot)
+void luks_slot_from_tree(struct ndm_luks *l, int slot)
 {
 	static const char *const lists[] = { "digests", "tokens" };
 	struct tree *t;
@@ -295,10 +305,10 @@ int ndm_luks_kill(struct ndm_luks *l, int slot)
 	offset = l->slot[slot].area_offset;
 	bytes = l->slot[slot].area_bytes;
 	if (l->version == 2)
-		slot_from_tree(l, slot);
+		luks_slot_from_tree(l, slot);
 	l->slot[slot].kind = SLOT_NONE;
 	err = luks_commit(l);
-	return err ? err : area_wipe(l, offset, bytes);
+	return err ? err : luks_area_wipe(l, offset, bytes);
 }
 
 int ndm_luks_erase(struct ndm_luks *l)

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "lib/luks/luks.h"
+#include "lib/luks/reencrypt.h"
 
 int luks_kdf(struct ndm_luks *l, const struct luks_slot *s, const void *pass, size_t pass_bytes,
 	     uint8_t *out)
@@ -147,6 +147,26 @@ int ndm_luks_unlock(struct ndm_luks *l, int slot, const void *pass, size_t pass_
 	if (!l->why[0])
 		luks_fail(l, found, "No key available with this passphrase.");
 	return found;
+}
+
+int luks_unlock_digest(struct ndm_luks *l, int digest, const void *pass, size_t pass_bytes, uint8_t *key,
+		       size_t *key_bytes)
+{
+	int i, err;
+
+	for (i = 0; i < (int)l->nslots; i++) {
+		if (l->slot[i].kind != SLOT_KEY || luks_slot_digest(l, i) != digest)
+			continue;
+		err = slot_try(l, i, pass, pass_bytes, key);
+		if (!err) {
+			*key_bytes = l->slot[i].key_bytes;
+			return i;
+		}
+		if (err == -ENOMEM || err == -EIO)
+			return err;
+	}
+	ndm_secret_wipe(key, NDM_LUKS_KEY_MAX);
+	return luks_fail(l, -EPERM, "No key available with this passphrase.");
 }
 
 int ndm_luks_kdf_try(const struct ndm_luks_kdf *k, size_t out_bytes)

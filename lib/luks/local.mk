@@ -2,7 +2,7 @@
 # LUKS headers: in the core for volume definitions, and for clients in a library of its own.
 
 luks_sources = \
-	include/ndm-luks.h lib/luks/luks.h lib/luks/tree.h \
+	include/ndm-luks.h lib/luks/luks.h lib/luks/reencrypt.h lib/luks/tree.h \
 	lib/luks/af.c \
 	lib/luks/dump.c \
 	lib/luks/format.c \
@@ -13,6 +13,8 @@ luks_sources = \
 	lib/luks/luks2.c \
 	lib/luks/luks2-json.c \
 	lib/luks/misc.c \
+	lib/luks/reencrypt.c \
+	lib/luks/reencrypt-json.c \
 	lib/luks/table.c \
 	lib/luks/tree.c \
 	lib/luks/tree-edit.c

@@ -45,18 +45,6 @@ static int commit_or_back(struct ndm_luks *l, struct tree *before)
 	return err;
 }
 
-static struct tree *tree_copy(const struct tree *t)
-{
-	struct ndm_str text = { 0 };
-	const char *why;
-	struct tree *copy;
-
-	luks_tree_print(t, &text, false);
-	copy = luks_tree_parse(text.text, text.len, &why);
-	ndm_str_free(&text);
-	return copy;
-}
-
 int ndm_luks_token_set(struct ndm_luks *l, int id, const char *json)
 {
 	struct tree *tokens, *token = NULL, *before;
@@ -82,7 +70,7 @@ int ndm_luks_token_set(struct ndm_luks *l, int id, const char *json)
 					 why ? why : "");
 		}
 	}
-	before = tree_copy(l->json);
+	before = luks_tree_copy(l->json);
 	if (!before) {
 		luks_tree_free(token);
 		return luks_fail(l, -ENOMEM, "no memory");

@@ -250,8 +250,8 @@ static int segment_line(struct ndm_luks *l, unsigned i, const struct ndm_luks_op
 	int err;
 
 	if (s->hot)
-		return luks_fail(l, -EBUSY, "a re-encryption was interrupted in segment %u: recover "
-				 "with 'cryptsetup repair' first", i);
+		return luks_fail(l, -EBUSY, "a re-encryption was interrupted in segment %u: finish "
+				 "it with 'cryptsetup reencrypt' first", i);
 	err = segment_nr(l, s, o, &line->nr);
 	if (err)
 		return err;
@@ -266,28 +266,27 @@ static int segment_line(struct ndm_luks *l, unsigned i, const struct ndm_luks_op
 	return line->args ? 0 : -ENOMEM;
 }
 
-/* Every crypt segment must belong to the digest of this key. */
-static int segments_of_key(struct ndm_luks *l, const uint8_t *key, size_t key_bytes)
+/* The one of the two keys that segment i's digest is of. */
+static int segment_key(struct ndm_luks *l, unsigned i, const struct ndm_luks_options *o,
+		       const uint8_t **key, size_t *key_bytes)
 {
 	const struct tree *t, *digests = luks_tree_get(l->json, "digests");
-	unsigned i, id;
 	char name[12];
+	unsigned id;
 
-	if (l->version == 1)
-		return 0;
-	for (t = digests ? digests->child : NULL; t; t = t->next) {
-		if (sscanf(t->name, "%u", &id) != 1 || id >= LUKS_SEGMENTS || !l->digest[id].used)
+	snprintf(name, sizeof name, "%u", i);
+	for (t = digests ? digests->child : NULL; t && l->version == 2 && l->segment[i].crypt; t = t->next) {
+		if (sscanf(t->name, "%u", &id) != 1 || id >= LUKS_SEGMENTS || !l->digest[id].used ||
+		    !luks_tree_has_text(luks_tree_get(t, "segments"), name))
 			continue;
-		for (i = 0; i < LUKS_SEGMENTS; i++) {
-			snprintf(name, sizeof name, "%u", i);
-			if (!l->segment[i].used || l->segment[i].backup || !l->segment[i].crypt ||
-			    !luks_tree_has_text(luks_tree_get(t, "segments"), name))
-				continue;
-			if (luks_check_digest(&l->digest[id], key, key_bytes))
-				return luks_fail(l, -EOPNOTSUPP, "segment %u has another key: the device "
-						 "is being re-encrypted, finish with 'cryptsetup reencrypt'", i);
-			break;
-		}
+		if (!luks_check_digest(&l->digest[id], *key, *key_bytes))
+			return 0;
+		if (!o->other_key || luks_check_digest(&l->digest[id], o->other_key, o->other_key_bytes))
+			return luks_fail(l, -EOPNOTSUPP, "segment %u has another key: the device is being "
+					 "re-encrypted, finish with 'cryptsetup reencrypt'", i);
+		*key = o->other_key;
+		*key_bytes = o->other_key_bytes;
+		return 0;
 	}
 	return 0;
 }
@@ -298,14 +297,20 @@ int ndm_luks_lines(struct ndm_luks *l, const struct ndm_luks_options *o, const u
 	struct ndm_luks_line *lines = ndm_calloc(LUKS_SEGMENTS, sizeof *lines);
 	uint64_t at = 0;
 	unsigned i;
-	int err = lines ? segments_of_key(l, key, key_bytes) : -ENOMEM;
+	int err = lines ? 0 : -ENOMEM;
 
 	*n = 0;
 	for (i = 0; i < LUKS_SEGMENTS && !err; i++) {
+		const uint8_t *its = key;
+		size_t its_bytes = key_bytes;
+
 		if (!l->segment[i].used || l->segment[i].backup)
 			continue;
+		err = segment_key(l, i, o, &its, &its_bytes);
+		if (err)
+			break;
 		lines[*n].start = at;
-		err = segment_line(l, i, o, key, key_bytes, &lines[*n]);
+		err = segment_line(l, i, o, its, its_bytes, &lines[*n]);
 		at += lines[*n].nr;
 		*n += !err;
 	}

@@ -193,6 +193,18 @@ int luks_tree_set_u64(struct tree *t, const char *name, uint64_t value)
 	return luks_tree_set_text(t, name, text);
 }
 
+struct tree *luks_tree_copy(const struct tree *t)
+{
+	struct ndm_str text = { 0 };
+	const char *why;
+	struct tree *copy;
+
+	luks_tree_print(t, &text, false);
+	copy = luks_tree_parse(text.text, text.len, &why);
+	ndm_str_free(&text);
+	return copy;
+}
+
 /* ---- base64, the standard alphabet with padding ---- */
 
 static int base64_value(char c)

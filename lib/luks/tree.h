@@ -36,6 +36,7 @@ struct tree *luks_tree_new(enum tree_kind, const char *text);
 /* takes `value` over; replaces a member of that name.  value NULL: -ENOMEM */
 int luks_tree_set(struct tree *object, const char *name, struct tree *value);
 int luks_tree_add(struct tree *array, struct tree *value);
+struct tree *luks_tree_copy(const struct tree *);
 void luks_tree_remove(struct tree *object, const char *name);
 void luks_tree_remove_text(struct tree *array, const char *text);
 bool luks_tree_has_text(const struct tree *array, const char *text);

@@ -8,6 +8,7 @@ server_tests = \
 	tests/server/metrics.sh \
 	tests/server/process.sh \
 	tests/server/protocol.sh \
+	tests/server/keys-hidden.sh \
 	tests/server/tls.sh
 
 TESTS += $(server_tests)

@@ -20,6 +20,7 @@ struct box {
 	struct box_device { struct ndm_device *device; struct ndm_opener *opener; } devs[DEVICES_MAX];
 	unsigned ndevs;
 	struct ndm_str log, shown, text, why;
+	unsigned log_lines;
 	void (*test)(struct box *);
 	bool finished;
 	bool read_only;			/* tables are loaded so */
@@ -264,11 +265,18 @@ static void box_task(void *arg)
 	b->finished = true;
 }
 
+#define LOG_LINES 50				/* of a test; some make a million */
+
 static void log_line(void *arg, enum ndm_level level, const char *line)
 {
-	(void)arg;
+	struct box *b = arg;
+
 	(void)level;
-	print_message("log: %s\n", line);
+	if (b->log_lines < LOG_LINES)
+		print_message("log: %s\n", line);
+	else if (b->log_lines == LOG_LINES)
+		print_message("log: (no more is shown)\n");
+	b->log_lines++;
 }
 
 void box_run(void (*test)(struct box *))
@@ -277,7 +285,7 @@ void box_run(void (*test)(struct box *))
 	unsigned i;
 
 	b->world = (struct ndm_world){ .ops = &world_ops, .stores = box_stores,
-				       .log = { .fn = log_line } };
+				       .log = { .fn = log_line, .arg = b } };
 	b->dice = 88172645463325252ull;
 	b->now_ns = 1000000000;
 	b->deadline_ns = UINT64_MAX;

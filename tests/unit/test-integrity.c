@@ -37,31 +37,75 @@ static void same(struct ndm_store *m)
 /* 14 areas of 8 sectors, each behind its 8 sectors of tags */
 #define AREA(s) (8 + 32 + (s) / 8 * 16)
 
+/* Behind the journal: where the 8 sectors of tags of the first area are. */
+static unsigned areas_begin(const struct box_disk *d)
+{
+	unsigned first, i;
+
+	for (first = 8; first < 400 - 8 * 16; first++) {
+		for (i = 0; i < 8; i++)
+			if (memcmp(d->bytes + (first + 16 * i + 8) * BS, want + 8 * i * BS, 8 * BS))
+				break;
+		if (i == 8)
+			return first;
+	}
+	fail_msg("the data is nowhere");
+	return 0;
+}
+
+/*
+ * Each bit of each sector and of each tag.  The target remembers tags, so that after those the
+ * table is loaded anew; data it does not remember.
+ */
+static void flip_all(struct box *b, const char *table, unsigned tag_bytes)
+{
+	struct box_disk *d = box_disk(b, "d", 400, 0);
+	struct ndm_store *m;
+	unsigned s, i, first;
+
+	memset(d->bytes, 0, 400 * BS);
+	m = box_up(b, "m", table);
+	assert_int_equal(put(m, 0, NR, 1, NDM_FUA), 0);
+	box_reload(b, "m", table);			/* nothing is left in a journal */
+	same(m);
+	first = areas_begin(d);
+	for (s = 0; s < NR; s++) {
+		uint8_t *data = d->bytes + (first + s / 8 * 16 + 8 + s % 8) * BS;
+		uint8_t *tag = d->bytes + (first + s / 8 * 16) * BS + s % 8 * tag_bytes;
+
+		for (i = 0; i < BS * 8; i++) {
+			data[i / 8] ^= 1 << i % 8;
+			if (ndm_rw(m, NDM_READ, 0, s, 1, buf) != -EILSEQ)
+				fail_msg("bit %u of sector %u is not noticed", i, s);
+			data[i / 8] ^= 1 << i % 8;
+		}
+		for (i = 0; i < tag_bytes * 8; i++) {
+			tag[i / 8] ^= 1 << i % 8;
+			box_reload(b, "m", table);
+			if (ndm_rw(m, NDM_READ, 0, s, 1, buf) != -EILSEQ)
+				fail_msg("bit %u of the tag of sector %u is not noticed", i, s);
+			assert_int_equal(strncmp(box_status(b, "m"), "1 ", 2), 0);
+			tag[i / 8] ^= 1 << i % 8;
+		}
+		box_reload(b, "m", table);
+	}
+	same(m);
+}
+
 static void every_bit(struct box *b)
 {
-	struct box_disk *d = box_disk(b, "d", 264, 0);
-	struct ndm_store *m;
-	unsigned s, i, at, tag;
+	flip_all(b, D_TABLE, 120);
+}
 
-	memset(d->bytes, 0, 264 * BS);
-	m = box_up(b, "m", D_TABLE);
-	assert_int_equal(put(m, 0, NR, 1, NDM_FUA), 0);
-	same(m);
-	for (s = 0; s < NR; s += 13) {
-		at = (AREA(s) + 8 + s % 8) * BS;
-		tag = AREA(s) * BS + s % 8 * 120;
-		for (i = 0; i < BS + 120; i++) {
-			uint8_t *byte = d->bytes + (i < BS ? at + i : tag + i - BS);
+static void every_bit_crc(struct box *b)
+{
+	flip_all(b, "0 64 integrity box:d 0 4 J 4 internal_hash:crc32c" SIZES, 4);
+}
 
-			*byte ^= 1 << (i * 3) % 8;
-			box_reload(b, "m", D_TABLE);	/* or tags would still be known */
-			assert_int_equal(ndm_rw(m, NDM_READ, 0, s, 1, buf), -EILSEQ);
-			assert_int_equal(strncmp(box_status(b, "m"), "1 ", 2), 0);
-			*byte ^= 1 << (i * 3) % 8;
-			box_reload(b, "m", D_TABLE);
-			assert_int_equal(ndm_rw(m, NDM_READ, 0, s, 1, buf), 0);
-		}
-	}
+static void every_bit_keyed(struct box *b)
+{
+	flip_all(b, "0 64 integrity box:d 0 32 B 5 internal_hash:hmac(sha256):00112233 fix_hmac" SIZES,
+		 32);
 }
 
 /* The same data, whatever the mode, through reloads from one to the next. */
@@ -343,6 +387,8 @@ static void refusals(struct box *b)
 }
 
 BOX_DEFINE(every_bit)
+BOX_DEFINE(every_bit_crc)
+BOX_DEFINE(every_bit_keyed)
 BOX_DEFINE(modes)
 BOX_DEFINE(journal_first)
 BOX_DEFINE(commit_time)
@@ -359,6 +405,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		BOX_TEST(every_bit),
+		BOX_TEST(every_bit_crc),
+		BOX_TEST(every_bit_keyed),
 		BOX_TEST(modes),
 		BOX_TEST(journal_first),
 		BOX_TEST(commit_time),
