@@ -51,7 +51,8 @@ dist_schema_DATA = \
 	client/schema/info-columns.json client/schema/ls.json client/schema/monitor.json \
 	client/schema/plan.json client/schema/stats.json client/schema/status.json \
 	client/schema/table.json client/schema/targets.json client/schema/top.json \
-	client/schema/tree.json client/schema/version.json
+	client/schema/tree.json client/schema/version.json \
+	client/schema/server-status.json
 
 TESTS += tests/client/completion.sh tests/client/hostile-server.sh tests/client/json.sh \
 	tests/client/preload-tools.sh tests/client/same-as-dmsetup.sh tests/client/words.sh

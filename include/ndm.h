@@ -122,6 +122,9 @@ void ndm_context_free(struct ndm_context *);		/* no device may be left */
 struct ndm_loop *ndm_context_loop(struct ndm_context *, unsigned i);
 unsigned ndm_context_loops(struct ndm_context *);
 
+/* Measure how long requests take, from now on: costs two looks at the clock for each. */
+void ndm_context_timing(struct ndm_context *, bool on);
+
 /* global event counter and waiters, as DM_DEV_ARM_POLL; first loop */
 uint64_t ndm_context_event_nr(struct ndm_context *);
 /* called on the first loop after any device was created, removed, renamed, resumed, or raised
@@ -202,7 +205,16 @@ int ndm_device_set_geometry(struct ndm_device *, const uint64_t geometry[4]);
 
 /* whole-device counters since creation, as /sys/block/dm-N/stat (sectors are 512 bytes) */
 enum { NDM_STAT_READ, NDM_STAT_WRITE, NDM_STAT_DISCARD, NDM_STAT_FLUSH, NDM_STAT_GROUPS };
-struct ndm_device_stats { struct { uint64_t ios, sectors, ns, errors; } group[NDM_STAT_GROUPS]; unsigned in_flight; };
+/* bucket i of a latency histogram counts requests of less than 1024 << i ns; the last one, all others */
+#define NDM_LATENCY_BUCKETS 24
+struct ndm_device_stats {
+	struct {
+		uint64_t ios, sectors, errors;
+		uint64_t ns, latency[NDM_LATENCY_BUCKETS];	/* while ndm_context_timing() is on */
+	} group[NDM_STAT_GROUPS];
+	uint64_t busy_ns;			/* with something in flight; the same */
+	unsigned in_flight;
+};
 void ndm_device_stats(struct ndm_device *, struct ndm_device_stats *);	/* snapshot, any loop */
 
 /* ---- I/O by hosts ---- */
@@ -284,6 +296,8 @@ int ndm_config_check(struct ndm_context *, const struct ndm_config *, struct ndm
 void ndm_config_schema(struct ndm_str *json);		/* JSON Schema of the file, for editors */
 /* a target's descriptor, or all, as JSON; -ENOENT */
 int ndm_describe(const char *type, struct ndm_str *json);
+/* a string with its quotes; bytes that are not UTF-8 become U+FFFD */
+void ndm_json_string(struct ndm_str *json, const char *text);
 /* table line args (text) -> JSON object with named arguments; -EINVAL where they do not fit */
 int ndm_explain(const struct ndm_target_type *, const struct ndm_arg *descriptor, const char *text,
 		struct ndm_str *json);

@@ -48,6 +48,11 @@ unsigned ndm_context_loops(struct ndm_context *ctx)
 	return ctx->nloops;
 }
 
+void ndm_context_timing(struct ndm_context *ctx, bool on)
+{
+	atomic_store_explicit(&ctx->timing, on, memory_order_relaxed);
+}
+
 /* ---- watching ---- */
 
 uint64_t ndm_context_event_nr(struct ndm_context *ctx)

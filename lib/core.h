@@ -184,7 +184,7 @@ struct ndm_device {
 	bool track_writes;			/* align.c: an unaligned write has been seen */
 	uint64_t untracked_writes;
 	struct ndm_waitq untracked_idle;
-	bool precise_time;			/* someone looks at latencies: ask the clock each time */
+	uint64_t busy_since_ns;			/* up to when stats.busy_ns is counted */
 	struct ndm_stats *regions;		/* stats.c; NULL when no region exists */
 	uint64_t stats_last_end;		/* to know requests that follow each other */
 	unsigned stats_last_rw;
@@ -205,6 +205,7 @@ void device_event(struct ndm_device *);
 struct ndm_context {
 	struct ndm_loop **loops;
 	unsigned nloops;
+	atomic_bool timing;			/* someone looks at latencies: ask the clock each time */
 	struct ndm_device *devices;
 	unsigned next_loop;
 	uint64_t event_nr;

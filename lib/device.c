@@ -85,6 +85,33 @@ static unsigned stat_group(const struct ndm_bio *bio)
 	}
 }
 
+static unsigned latency_bucket(uint64_t ns)
+{
+	unsigned i = ns >> 10 ? 64 - (unsigned)__builtin_clzll(ns >> 10) : 0;
+
+	return i < NDM_LATENCY_BUCKETS ? i : NDM_LATENCY_BUCKETS - 1;
+}
+
+/* The clock is asked only while somebody looks: these two are out of the way of all the others. */
+__attribute__((cold, noinline))
+static void bio_time_start(struct ndm_device *dev, struct ndm_bio *bio)
+{
+	bio->start_ns = loop_now(dev->loop);
+	if (!dev->in_flight || !dev->busy_since_ns)
+		dev->busy_since_ns = bio->start_ns;
+}
+
+__attribute__((cold, noinline))
+static void bio_time(struct ndm_device *dev, struct ndm_bio *bio, unsigned g)
+{
+	uint64_t now = loop_now(dev->loop), ns = now - bio->start_ns;
+
+	dev->stats.group[g].ns += ns;
+	dev->stats.group[g].latency[latency_bucket(ns)]++;
+	dev->stats.busy_ns += now - dev->busy_since_ns;
+	dev->busy_since_ns = now;
+}
+
 static void bio_account(struct ndm_device *dev, struct ndm_bio *bio)
 {
 	unsigned g = stat_group(bio);
@@ -96,7 +123,7 @@ static void bio_account(struct ndm_device *dev, struct ndm_bio *bio)
 	if (bio->error)
 		dev->stats.group[g].errors++;
 	if (bio->start_ns)
-		dev->stats.group[g].ns += loop_now(dev->loop) - bio->start_ns;
+		bio_time(dev, bio, g);
 }
 
 /* ---- the end ---- */
@@ -406,9 +433,11 @@ static void device_start(struct ndm_device *dev, struct ndm_bio *bio)
 		ndm_end(bio, err);
 		return;
 	}
+	bio->start_ns = 0;
+	if (atomic_load_explicit(&dev->ctx->timing, memory_order_relaxed))
+		bio_time_start(dev, bio);
 	dev->in_flight++;
 	bio->held = HELD_COUNTED;
-	bio->start_ns = dev->precise_time ? loop_now(dev->loop) : 0;
 	bio->pending = 1;
 	if (bio->op == NDM_FLUSH)
 		flush_send(dev, bio);

@@ -2,6 +2,8 @@
 /*
  * json.c - strings in JSON: quotes, escapes, and only valid UTF-8.
  */
+#include <ndm.h>
+
 #include "json.h"
 
 /* Length of the UTF-8 sequence that begins here; 0 when it is none. */
@@ -54,4 +56,9 @@ void json_string(struct ndm_str *out, const char *text)
 			ndm_str_put(out, p, n);
 	}
 	ndm_printf(out, "\"");
+}
+
+void ndm_json_string(struct ndm_str *json, const char *text)
+{
+	json_string(json, text);
 }

@@ -15,6 +15,9 @@ server_parts = \
 	server/log.c server/log.h \
 	server/meta.c server/meta.h \
 	server/metrics.c \
+	server/metrics-json.c \
+	server/metrics-report.c server/metrics-report.h \
+	server/metrics-text.c \
 	server/nbd-protocol.h \
 	server/ndmd.c server/ndmd.h \
 	server/opening.c \
@@ -29,3 +32,12 @@ server_parts = \
 server_ndmd_SOURCES = server/main.c $(server_parts)
 server_ndmd_LDADD = libndm-core.la $(LIBEVENT_LIBS) $(OPENSSL_LIBS) -lpthread
 sbin_PROGRAMS += server/ndmd
+
+# the page at / of the metrics listener, as the bytes of an array
+server/page.inc: server/page.html
+	$(AM_V_GEN)$(MKDIR_P) server && od -An -v -tx1 $(srcdir)/server/page.html | \
+	sed 's/ *\([0-9a-f][0-9a-f]\)/0x\1,/g' > $@.new && mv -f $@.new $@
+server/metrics.$(OBJEXT): server/page.inc
+BUILT_SOURCES += server/page.inc
+CLEANFILES += server/page.inc
+EXTRA_DIST += server/page.html

@@ -76,7 +76,7 @@ static const char usage[] =
 	"      --idle-timeout S      clients that ask nothing for so long go; 0: never (0)\n"
 	"Process\n"
 	"      --control PATH        management socket; --no-control: none\n"
-	"      --metrics WHERE       counters for Prometheus: unix:PATH or tcp:HOST:PORT\n"
+	"      --metrics WHERE       a page, and counters for Prometheus: unix:PATH or tcp:HOST:PORT\n"
 	"      --run COMMAND         serve while COMMAND runs ($uri, $unixsocket), end as it ends\n"
 	"      --exit-last           end when the last client has left\n"
 	"      --daemon              go to the background once clients can connect\n"

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * metrics.c - counters as Prometheus reads them, over HTTP at /metrics.
+ * metrics.c - HTTP on a listener of its own: /metrics for Prometheus, /status.json, and at / a
+ * page that draws the latter.
  *
- * Names of devices are labels; there are as many rows as devices, never as many as clients.
+ * An answer needs a report (metrics-report.c), and that has to wait for the devices' loops: each
+ * request is a job, a task on the first loop.  The client may be gone when the job is done.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,145 +18,142 @@
 #include <event2/event.h>
 #include <event2/http.h>
 
-#include "ndmd.h"
+#include "metrics-report.h"
+
+#define JOBS_MAX 32			/* answers in the making; who asks for more gets 503 */
 
 struct metrics {
 	struct ndmd *ndmd;
 	struct evhttp *http;
 	char *unlink_path;
+	struct job *jobs;
+	unsigned njobs;
 };
 
-/* ---- text ---- */
-
-static const char *const group_names[NDM_STAT_GROUPS] = {
-	[NDM_STAT_READ] = "read",
-	[NDM_STAT_WRITE] = "write",
-	[NDM_STAT_DISCARD] = "discard",
-	[NDM_STAT_FLUSH] = "flush",
+struct job {
+	struct job *next;
+	struct metrics *metrics;
+	struct evhttp_request *request;		/* NULL once the client is gone */
+	void (*print)(const struct report *, struct ndm_str *);
+	const char *type;
+	struct ndm_str text;
+	int err;
+	struct ndm_msg done;
 };
 
-static void put_label(struct ndm_str *out, const char *text)
+static const unsigned char page[] = {
+#include "server/page.inc"
+};
+
+/* ---- answers ---- */
+
+static void reply(struct evhttp_request *req, const char *type, const void *bytes, size_t len)
 {
-	for (; *text; text++) {
-		if (*text == '"' || *text == '\\')
-			ndm_str_put(out, "\\", 1);
-		ndm_str_put(out, text, 1);
-	}
-}
-
-static void help(struct ndm_str *out, const char *name, const char *type, const char *text)
-{
-	ndm_printf(out, "# HELP %s %s\n# TYPE %s %s\n", name, text, name, type);
-}
-
-static void device_rows(struct ndmd *d, struct ndm_str *out, const char *name, const char *what,
-			const char *text)
-{
-	struct ndm_device_stats s;
-	struct ndm_device_info info;
-	struct ndm_device *dev;
-	unsigned g;
-
-	help(out, name, "counter", text);
-	for (dev = ndm_device_first(d->context); dev; dev = ndm_device_next(dev)) {
-		ndm_device_info(dev, &info);
-		ndm_device_stats(dev, &s);
-		for (g = 0; g < NDM_STAT_GROUPS; g++) {
-			uint64_t v = *what == 'i' ? s.group[g].ios : *what == 'e' ? s.group[g].errors :
-				     s.group[g].sectors * NDM_SECTOR_BYTES;
-
-			ndm_printf(out, "%s{device=\"", name);
-			put_label(out, info.name);
-			ndm_printf(out, "\",kind=\"%s\"} %llu\n", group_names[g],
-				   (unsigned long long)v);
-		}
-	}
-}
-
-static void gauge_rows(struct ndmd *d, struct ndm_str *out)
-{
-	struct ndm_device_info info;
-	struct ndm_device *dev;
-
-	help(out, "ndm_device_size_bytes", "gauge", "Size of the live table.");
-	for (dev = ndm_device_first(d->context); dev; dev = ndm_device_next(dev)) {
-		ndm_device_info(dev, &info);
-		ndm_printf(out, "ndm_device_size_bytes{device=\"");
-		put_label(out, info.name);
-		ndm_printf(out, "\"} %llu\n", (unsigned long long)info.nr * NDM_SECTOR_BYTES);
-	}
-	help(out, "ndm_device_openers", "gauge", "Tables and clients that hold the device.");
-	for (dev = ndm_device_first(d->context); dev; dev = ndm_device_next(dev)) {
-		ndm_device_info(dev, &info);
-		ndm_printf(out, "ndm_device_openers{device=\"");
-		put_label(out, info.name);
-		ndm_printf(out, "\"} %u\n", info.open_count);
-	}
-}
-
-static uint64_t sum(struct ndmd *d, size_t field)
-{
-	uint64_t total = 0;
-	unsigned i;
-
-	for (i = 0; i < d->nworkers; i++)
-		total += atomic_load_explicit((_Atomic uint64_t *)((char *)&d->workers[i].count + field),
-					      memory_order_relaxed);
-	return total;
-}
-
-static void server_rows(struct ndmd *d, struct ndm_str *out)
-{
-	static const struct { const char *name, *text; size_t field; } rows[] = {
-		{ "ndm_nbd_requests_total", "NBD requests received.",
-		  offsetof(struct worker_counters, requests) },
-		{ "ndm_nbd_errors_total", "NBD requests answered with an error.",
-		  offsetof(struct worker_counters, replies_failed) },
-		{ "ndm_nbd_received_bytes_total", "Bytes of requests and their data.",
-		  offsetof(struct worker_counters, bytes_in) },
-		{ "ndm_nbd_sent_bytes_total", "Bytes of replies and their data.",
-		  offsetof(struct worker_counters, bytes_out) },
-	};
-	unsigned i;
-
-	for (i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-		help(out, rows[i].name, "counter", rows[i].text);
-		ndm_printf(out, "%s %llu\n", rows[i].name,
-			   (unsigned long long)sum(d, rows[i].field));
-	}
-	help(out, "ndm_nbd_connections", "gauge", "Clients connected now.");
-	ndm_printf(out, "ndm_nbd_connections %u\n", atomic_load(&d->nconns));
-}
-
-static void print_all(struct ndmd *d, struct ndm_str *out)
-{
-	server_rows(d, out);
-	device_rows(d, out, "ndm_device_ios_total", "ios", "Requests completed by the device.");
-	device_rows(d, out, "ndm_device_bytes_total", "bytes", "Bytes of them.");
-	device_rows(d, out, "ndm_device_errors_total", "errors", "Requests that failed.");
-	gauge_rows(d, out);
-}
-
-/* ---- HTTP ---- */
-
-static void serve(struct evhttp_request *req, void *arg)
-{
-	struct metrics *m = arg;
+	struct evkeyvalq *headers = evhttp_request_get_output_headers(req);
 	struct evbuffer *body = evbuffer_new();
-	struct ndm_str text = { 0 };
 
-	if (!body) {
+	if (!body || evbuffer_add(body, bytes, len)) {
 		evhttp_send_error(req, 500, NULL);
+	} else {
+		evhttp_add_header(headers, "Content-Type", type);
+		evhttp_add_header(headers, "Cache-Control", "no-store");
+		evhttp_add_header(headers, "X-Content-Type-Options", "nosniff");
+		evhttp_send_reply(req, 200, "OK", body);
+	}
+	if (body)
+		evbuffer_free(body);
+}
+
+static void job_free(struct job *job)
+{
+	struct job **p;
+
+	for (p = &job->metrics->jobs; *p != job; p = &(*p)->next)
+		;
+	*p = job->next;
+	job->metrics->njobs--;
+	ndm_str_free(&job->text);
+	free(job);
+}
+
+static void client_gone(struct evhttp_connection *conn, void *arg)
+{
+	struct job *job = arg;
+
+	(void)conn;
+	job->request = NULL;
+}
+
+/* on the loop again: libevent wants more stack than a task has */
+static void job_done(struct ndm_msg *msg)
+{
+	struct job *job = (struct job *)((char *)msg - offsetof(struct job, done));
+	struct evhttp_request *req = job->request;
+
+	if (req) {
+		evhttp_connection_set_closecb(evhttp_request_get_connection(req), NULL, NULL);
+		if (job->err)
+			evhttp_send_error(req, 500, NULL);
+		else
+			reply(req, job->type, job->text.text, job->text.len);
+	}
+	job_free(job);
+}
+
+static void job_run(void *arg)
+{
+	struct job *job = arg;
+	struct ndmd *d = job->metrics->ndmd;
+	struct report report;
+
+	job->err = report_take(d, &report);
+	if (!job->err)
+		job->print(&report, &job->text);
+	report_free(&report);
+	job->done.fn = job_done;
+	ndm_loop_post(ndm_context_loop(d->context, 0), &job->done);
+}
+
+static void job_start(struct metrics *m, struct evhttp_request *req, const char *type,
+		      void (*print)(const struct report *, struct ndm_str *))
+{
+	struct job *job = m->njobs < JOBS_MAX ? calloc(1, sizeof *job) : NULL;
+
+	if (!job) {
+		evhttp_send_error(req, 503, NULL);
 		return;
 	}
-	print_all(m->ndmd, &text);
-	evbuffer_add(body, text.text, text.len);
-	ndm_str_free(&text);
-	evhttp_add_header(evhttp_request_get_output_headers(req), "Content-Type",
-			  "text/plain; version=0.0.4; charset=utf-8");
-	evhttp_send_reply(req, 200, "OK", body);
-	evbuffer_free(body);
+	job->metrics = m;
+	job->request = req;
+	job->type = type;
+	job->print = print;
+	job->next = m->jobs;
+	m->jobs = job;
+	m->njobs++;
+	evhttp_connection_set_closecb(evhttp_request_get_connection(req), client_gone, job);
+	ndm_spawn(ndm_context_loop(m->ndmd->context, 0), "metrics", job_run, job);
 }
+
+static void serve_text(struct evhttp_request *req, void *m)
+{
+	job_start(m, req, "text/plain; version=0.0.4; charset=utf-8", metrics_text);
+}
+
+static void serve_json(struct evhttp_request *req, void *m)
+{
+	job_start(m, req, "application/json", metrics_json);
+}
+
+static void serve_page(struct evhttp_request *req, void *m)
+{
+	(void)m;
+	evhttp_add_header(evhttp_request_get_output_headers(req), "Content-Security-Policy",
+			  "default-src 'none'; style-src 'unsafe-inline'; "
+			  "script-src 'unsafe-inline'; connect-src 'self'; frame-ancestors 'none'");
+	reply(req, "text/html; charset=utf-8", page, sizeof page);
+}
+
+/* ---- listening ---- */
 
 static int bind_unix(struct metrics *m, const char *path)
 {
@@ -206,7 +205,9 @@ int metrics_start(struct metrics **out, struct ndmd *d, const char *where, struc
 		goto fail;
 	evhttp_set_allowed_methods(m->http, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD);
 	evhttp_set_timeout(m->http, 10);
-	evhttp_set_cb(m->http, "/metrics", serve, m);
+	evhttp_set_cb(m->http, "/metrics", serve_text, m);
+	evhttp_set_cb(m->http, "/status.json", serve_json, m);
+	evhttp_set_cb(m->http, "/", serve_page, m);
 	if (!strncmp(where, "unix:", 5))
 		err = bind_unix(m, where + 5);
 	else
@@ -215,21 +216,42 @@ int metrics_start(struct metrics **out, struct ndmd *d, const char *where, struc
 		ndm_printf(why, "--metrics %s: %s", where, strerror(-err));
 		goto fail;
 	}
+	ndm_context_timing(d->context, true);
 	*out = m;
 	return 0;
 fail:
-	metrics_stop(m);
+	metrics_free(m);
 	return err;
 }
 
 void metrics_stop(struct metrics *m)
 {
-	if (!m)
+	struct job *job;
+
+	if (!m || !m->http)
 		return;
-	if (m->http)
-		evhttp_free(m->http);
+	for (job = m->jobs; job; job = job->next) {
+		if (!job->request)
+			continue;
+		evhttp_connection_set_closecb(evhttp_request_get_connection(job->request), NULL, NULL);
+		job->request = NULL;
+	}
+	evhttp_free(m->http);
+	m->http = NULL;
 	if (m->unlink_path)
 		unlink(m->unlink_path);
+}
+
+bool metrics_idle(const struct metrics *m)
+{
+	return !m || !m->njobs;
+}
+
+void metrics_free(struct metrics *m)
+{
+	if (!m)
+		return;
+	metrics_stop(m);
 	free(m->unlink_path);
 	free(m);
 }

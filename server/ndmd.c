@@ -88,13 +88,15 @@ static void control_gone(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (d->control && !control_idle(d->control)) {
+	if ((d->control && !control_idle(d->control)) || !metrics_idle(d->metrics)) {
 		event_base_once(d->workers[0].base, -1, EV_TIMEOUT, control_gone, d, &moment);
 		return;
 	}
 	if (d->control)
 		control_free(d->control);
 	d->control = NULL;
+	metrics_free(d->metrics);
+	d->metrics = NULL;
 	stop_workers(d);
 }
 
@@ -129,6 +131,7 @@ static void stop_check(struct ndmd *d)
 		event_del(d->stop_timer);
 	if (d->control)
 		control_stop(d->control);
+	metrics_stop(d->metrics);
 	ndm_spawn(d->workers[0].loop, "remove", remove_task, d);
 }
 
@@ -507,7 +510,7 @@ static void clean_up(struct ndmd *d)
 	for (i = 1; i < d->nworkers; i++)
 		if (d->workers[i].started)
 			pthread_join(d->workers[i].thread, NULL);
-	metrics_stop(d->metrics);
+	metrics_free(d->metrics);
 	for (i = 0; i < sizeof d->signals / sizeof d->signals[0]; i++)
 		if (d->signals[i])
 			event_free(d->signals[i]);

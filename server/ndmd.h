@@ -126,8 +126,10 @@ void system_child(struct ndmd *);		/* SIGCHLD */
 void system_cleanup(struct ndmd *);
 int system_watchdog_start(struct ndmd *);
 
-/* metrics.c */
+/* metrics.c.  After stop the loop must be run until idle; then free. */
 int metrics_start(struct metrics **, struct ndmd *, const char *where, struct ndm_str *why);
 void metrics_stop(struct metrics *);
+bool metrics_idle(const struct metrics *);
+void metrics_free(struct metrics *);
 
 #endif

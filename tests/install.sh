@@ -13,7 +13,9 @@ root=$T/root$prefix
 for file in bin/ndm bin/ndmsetup sbin/ndmd include/ndm.h include/ndm-control.h include/ndm-target.h \
 	lib/libndm.so lib/pkgconfig/libndm.pc lib/nbdkit/plugins/nbdkit-ndm-plugin.so lib/ndm/libndm-preload.so \
 	share/man/man1/nbdkit-ndm-plugin.1 share/man/man5/ndm.yaml.5 share/man/man8/ndmd.8 \
-	share/man/man7/ndm-linear.7 lib/systemd/system/ndmd.service; do
+	share/man/man7/ndm-linear.7 lib/systemd/system/ndmd.service lib/systemd/system/ndmd@.socket \
+	lib/sysusers.d/ndm.conf lib/tmpfiles.d/ndm.conf share/ndm/prometheus/ndm-alerts.yaml \
+	share/ndm/grafana/ndm.json share/ndm/schema/server-status.json; do
 	[ -e "$root/$file" ] || fail "$file was not installed"
 done
 outside=$(find "$T/root" -type f ! -path "$root/*" | head -n 3)

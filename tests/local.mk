@@ -76,6 +76,7 @@ shell_tests += tests/house.sh
 shell_tests += tests/conformance.sh
 shell_tests += tests/install.sh
 shell_tests += tests/readme.sh
+shell_tests += tests/systemd.sh
 shell_tests += tests/interop/filesystem.sh
 shell_tests += tests/interop/cryptsetup.sh
 shell_tests += tests/interop/veritysetup.sh

@@ -2,6 +2,7 @@
 """Connections to the management socket: waits, many clients, pipelines, half-closed and rude ones."""
 
 import os
+import resource
 import select
 import socket
 import struct
@@ -179,6 +180,48 @@ def test_many_clients_at_once():
         t.join()
     check(failures, [])
 
+
+def test_a_thousand_clients_at_once():
+    """All connected at the same time, all with a command under way, all answered, none mixed up."""
+    clients = [Control() for _ in range(1000)]
+    for c in clients:
+        c.send(OWN_VERSION)
+    for c in clients:
+        check(c.receive().body[:5], b"ndmd ")
+    for i, c in enumerate(clients):             # sent by all before anybody reads
+        c.send(DEV_CREATE, header(name="c%d" % i, uuid="U%d" % i))
+    for i, c in enumerate(clients):
+        a = c.receive()
+        check((a.error, a.name, a.uuid), (0, "c%d" % i, "U%d" % i))
+    one = Control()                             # and another one is served
+    listed, at, following = one.ok(LIST_DEVICES, room=1 << 20).payload, 0, 1
+    names = set()
+    while following:
+        following = struct.unpack_from("=QI", listed, at)[1]
+        names.add(listed[at + 12:].split(b"\0", 1)[0].decode())
+        at += following
+    check(names, {"c%d" % i for i in range(1000)})
+    waiters = clients[:500]                     # half of them wait, and do not hold up the others
+    for i, c in enumerate(waiters):
+        c.send(DEV_WAIT, header(name="c%d" % i))
+    for i, c in enumerate(clients[500:], 500):
+        c.send(DEV_REMOVE, header(name="c%d" % i))
+    for c in clients[500:]:
+        check(c.receive().error, 0)
+    for c in clients[:250]:                     # some who wait go away
+        c.close()
+    for i in range(500):
+        one.ok(DEV_REMOVE, name="c%d" % i)
+    for c in clients[250:500]:
+        check(c.receive().error, 0)
+    for c in clients[250:]:
+        c.close()
+    one.close()
+
+
+# ndmd takes its own limit as far as it may
+soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard) if hard > 0 else 4096, hard))
 
 for name, fn in list(globals().items()):
     if name.startswith("test_"):

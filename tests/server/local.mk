@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # ndmd from outside: the protocol, TLS, the process, its clients in numbers, its end.
 server_tests = \
+	tests/server/alerts.sh \
 	tests/server/crowd.sh \
 	tests/server/drain.sh \
 	tests/server/handover.sh \
 	tests/server/live.sh \
 	tests/server/metrics.sh \
+	tests/server/page.sh \
 	tests/server/process.sh \
 	tests/server/protocol.sh \
 	tests/server/keys-hidden.sh \
