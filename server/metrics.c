@@ -114,6 +114,10 @@ static void server_rows(struct ndmd *d, struct ndm_str *out)
 		  offsetof(struct worker_counters, bytes_in) },
 		{ "ndm_nbd_sent_bytes_total", "Bytes of replies and their data.",
 		  offsetof(struct worker_counters, bytes_out) },
+		{ "ndm_nbd_tls_handshakes_total", "TLS handshakes completed.",
+		  offsetof(struct worker_counters, tls) },
+		{ "ndm_nbd_ktls_handshakes_total", "Those whose replies the kernel encrypts.",
+		  offsetof(struct worker_counters, ktls) },
 	};
 	unsigned i;
 
