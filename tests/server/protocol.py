@@ -206,6 +206,14 @@ def extended():
     for i in range(0, len(head + payload), 5):
         c.put((head + payload)[i:i + 5])
     assert c.reply()[0] == 0 and c.cookie == 5
+    # the server has read the first part when it has answered somebody else twice: the buffer that
+    # it has for the payload must not become that of the answer (the pool would tell at the end)
+    other = ready()
+    for cut in 1, 8, 11:
+        c.put(head + payload[:cut])
+        assert other.alive() and other.alive()
+        c.put(payload[cut:])
+        assert c.reply()[0] == 0 and c.cookie == 5
     # payloads where there should be none, and none where there should be one
     assert c.call(READ, 0, 512, PAYLOAD, bytes(512))[0] == EINVAL
     assert c.call(TRIM, 0, 70000, PAYLOAD, bytes(70000))[0] == EINVAL
