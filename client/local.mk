@@ -69,6 +69,6 @@ dist_man_MANS += man/ndmsetup.8 man/ndm.1
 
 # bash-completion loads a file by the command's name: ndm's is a link to ndmsetup's.
 bashcompletiondir = $(datadir)/bash-completion/completions
-dist_bashcompletion_DATA = contrib/completion/ndmsetup.bash
+dist_bashcompletion_DATA = contrib/completion/ndmsetup.bash contrib/completion/ndmd.bash
 zshcompletiondir = $(datadir)/zsh/site-functions
-dist_zshcompletion_DATA = contrib/completion/_ndmsetup
+dist_zshcompletion_DATA = contrib/completion/_ndmsetup contrib/completion/_ndmd

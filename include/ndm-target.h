@@ -145,6 +145,22 @@ enum { NDM_EXTENT_HOLE = 1, NDM_EXTENT_ZERO = 2 };	/* as NBD's base:allocation *
 /* Says that [sector, sector + nr) *of this bio's own space* is of that type. */
 void ndm_extent_add(struct ndm_bio *, uint64_t sector, uint64_t nr, unsigned type);
 
+/*
+ * What a target tells of its sectors besides: the NBD metadata context "ndm:NAME".  Types that
+ * offer the same name mean the same by it.  Sectors of other targets have the value 0.  An array
+ * of these ends with an entry whose name is NULL.
+ */
+struct ndm_meta {
+	const char *name;
+	const char *help;			/* what the values say, one sentence */
+	/*
+	 * The value at a sector of the device; returns for how many sectors from there on it
+	 * holds, 1 to nr, and rather fewer than it could than look at thousands of things.
+	 * Never waits.  May be asked before the first resume and while suspended.
+	 */
+	uint64_t (*value)(struct ndm_target *, uint64_t sector, uint64_t nr, uint32_t *value);
+};
+
 /* ---- store: the only thing below a target ---- */
 
 enum { NDM_OPEN_READ = 1, NDM_OPEN_WRITE = 2 };
@@ -318,6 +334,7 @@ struct ndm_target_type {
 	int (*preresume)(struct ndm_target *) ndm_waits;
 	void (*resume)(struct ndm_target *) ndm_waits;
 	void (*io_hints)(struct ndm_target *, struct ndm_limits *);
+	const struct ndm_meta *metas;		/* NULL: none */
 };
 
 /* A device used by a target; belongs to the core, lives as long as the target. */

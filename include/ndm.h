@@ -164,6 +164,7 @@ struct ndm_device_info {
 	uint32_t event_nr;
 	uint64_t nr;				/* size of the live table */
 	unsigned loop;
+	uint32_t metas;				/* bit n: ndm_meta_query() has an answer for n */
 };
 void ndm_device_info(struct ndm_device *, struct ndm_device_info *);
 
@@ -258,6 +259,18 @@ struct ndm_extents { struct ndm_extent *list; unsigned n, cap; };
 void ndm_extents_finish(struct ndm_extents *, uint64_t sector);
 void ndm_extents_free(struct ndm_extents *);
 
+/* ---- metadata contexts "ndm:NAME" of NBD (lib/metas.c) ---- */
+
+#define NDM_METAS_MAX 24
+/* without "ndm:"; NULL behind the last; 0 is "target", the index of the line of the table */
+const char *ndm_meta_name(unsigned number);
+/*
+ * What the live table tells of [sector, sector + nr), in `type` of at most max extents; it may
+ * be about less.  On the opener's loop; never waits.
+ */
+void ndm_meta_query(struct ndm_opener *, unsigned number, uint64_t sector, uint64_t nr,
+		    unsigned max, struct ndm_extents *);
+
 /* ---- tables as text (lib/table-text.c) ---- */
 
 /* Splits "start len type args" lines; comments and blank lines as dmsetup takes them. */
@@ -271,6 +284,8 @@ struct ndm_volume {
 	int loop;				/* -1: any */
 	struct ndm_table_line *lines;		/* type and args owned by the volume */
 	unsigned nlines;
+	char **allow;				/* who may connect: "psk:", "cn:", "dn:" and a pattern */
+	unsigned nallow;			/* 0: everybody */
 	unsigned line, column;			/* in the file */
 };
 struct ndm_config {

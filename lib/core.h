@@ -116,6 +116,7 @@ void table_free(struct ndm_table *) ndm_waits;
 struct ndm_target *table_find(struct ndm_table *, uint64_t sector);
 void table_stack_limits(struct ndm_table *);
 const struct ndm_target_type *table_immutable_type(const struct ndm_table *);
+uint32_t table_metas(const struct ndm_table *);	/* metas.c: bits for struct ndm_device_info */
 bool table_uses(const struct ndm_table *, const struct ndm_device *);
 void target_put_devs(struct ndm_target *) ndm_waits;
 

@@ -64,7 +64,7 @@ static void lifecycle_leave(struct ndm_device *dev)
 }
 
 /* what the first loop may know, taken on the home loop */
-struct snapshot { unsigned flags, live, inactive; uint64_t nr; };
+struct snapshot { unsigned flags, live, inactive; uint64_t nr; uint32_t metas; };
 
 static struct snapshot home_snapshot(const struct ndm_device *dev)
 {
@@ -74,6 +74,7 @@ static struct snapshot home_snapshot(const struct ndm_device *dev)
 		s.flags |= NDM_DEVICE_LIVE | (dev->live->read_only ? NDM_DEVICE_READ_ONLY : 0);
 		s.live = dev->live->n;
 		s.nr = dev->live->nr;
+		s.metas = table_metas(dev->live);
 	}
 	if (dev->inactive) {
 		s.flags |= NDM_DEVICE_INACTIVE;
@@ -90,6 +91,7 @@ static void publish(struct ndm_device *dev, struct snapshot s)
 	dev->info.live_targets = s.live;
 	dev->info.inactive_targets = s.inactive;
 	dev->info.nr = s.nr;
+	dev->info.metas = s.metas;
 }
 
 /* ---- the targets' hooks ---- */

@@ -22,6 +22,7 @@ libndm_core_la_SOURCES += lib/limits.c
 libndm_core_la_SOURCES += lib/log.c
 libndm_core_la_SOURCES += lib/loop.c
 libndm_core_la_SOURCES += lib/message.c
+libndm_core_la_SOURCES += lib/metas.c
 libndm_core_la_SOURCES += lib/open.c
 libndm_core_la_SOURCES += lib/pool.c
 libndm_core_la_SOURCES += lib/slots.c

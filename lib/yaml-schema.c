@@ -225,7 +225,8 @@ static const char definitions[] =
 	"'lines':{'type':'string',"
 	"'pattern':'(^|\\\\n)[ \\\\t]*[0-9][0-9.a-zA-Z]*[ \\\\t]+([0-9]+[ \\\\t]+)?[a-z]'},"
 	"'listen':{'type':'string',"
-	"'pattern':'^(unix:.|tcp:(\\\\[[^\\\\]]*\\\\]|[^:\\\\[]*):[0-9]{1,5}$)'},";
+	"'pattern':'^(unix:.|tcp:(\\\\[[^\\\\]]*\\\\]|[^:\\\\[]*):[0-9]{1,5}$)'},"
+	"'client':{'type':'string','pattern':'^(psk|cn|dn):.'},";
 
 static const char server_schema[] =
 	"'type':'object','additionalProperties':false,'properties':{"
@@ -244,6 +245,8 @@ static const char volume_schema[] =
 	"'export':{'anyOf':[{'type':['string','boolean']},"
 	"{'type':'object','additionalProperties':false,'properties':{"
 	"'name':{'$ref':'#/$defs/text'},'description':{'$ref':'#/$defs/text'}}}]},"
+	"'allow':{'anyOf':[{'$ref':'#/$defs/client'},"
+	"{'type':'array','minItems':1,'items':{'$ref':'#/$defs/client'}}]},"
 	"'table':{'anyOf':[{'$ref':'#/$defs/lines'},{'type':'array','minItems':1,"
 	"'items':{'anyOf':[{'$ref':'#/$defs/lines'},{'$ref':'#/$defs/target'}]}}]}";
 

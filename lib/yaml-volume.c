@@ -448,6 +448,30 @@ static void read_uuid(struct reader *r, const struct yaml_node *node)
 		check_word(r->yaml, node, "uuid", uuid, NDM_UUID_BYTES - 1);
 }
 
+/* Clients that may connect: a kind of name, and a pattern for it. */
+static void read_allow(struct reader *r, const struct yaml_node *node)
+{
+	static const char *const kinds[] = { "psk:", "cn:", "dn:" };
+	struct ndm_volume *v = &r->volume->v;
+	int err = yaml_texts(r->yaml, node, "allow", &v->allow, &v->nallow);
+	unsigned i, k;
+
+	if (err) {
+		r->yaml->no_memory |= err == -ENOMEM;
+		return;
+	}
+	for (i = 0; i < v->nallow; i++) {
+		const struct yaml_node *at = node->kind == YAML_LIST ? node->items[i] : node;
+		const char *text = v->allow[i];
+
+		for (k = 0; k < 3 && strncmp(text, kinds[k], strlen(kinds[k])); k++)
+			;
+		if (k == 3 || !text[strlen(kinds[k])])
+			yaml_error(r->yaml, at,
+				   "allow has to be psk:USER, cn:NAME or dn:SUBJECT, not '%s'", text);
+	}
+}
+
 static void read_loop(struct reader *r, const struct yaml_node *node)
 {
 	uint64_t loop;
@@ -456,7 +480,8 @@ static void read_loop(struct reader *r, const struct yaml_node *node)
 		r->volume->v.loop = (int)loop;
 }
 
-static const char *const volume_keys[] = { "uuid", "read_only", "export", "loop", "table", NULL };
+static const char *const volume_keys[] = { "uuid", "read_only", "export", "allow",
+					   "loop", "table", NULL };
 
 static bool is_volume_key(const char *key)
 {
@@ -516,6 +541,9 @@ static void read_volume(struct reader *r)
 	value = yaml_get(node, "export");
 	if (value)
 		read_export(r, value);
+	value = yaml_get(node, "allow");
+	if (value)
+		read_allow(r, value);
 	value = yaml_get(node, "loop");
 	if (value)
 		read_loop(r, value);
@@ -705,6 +733,9 @@ void yaml_volumes_free(struct yaml *y)
 		ndm_free(v->uuid);
 		ndm_free(v->export_name);
 		ndm_free(v->description);
+		for (unsigned j = 0; j < v->nallow; j++)
+			ndm_free(v->allow[j]);
+		ndm_free(v->allow);
 		free(y->volumes[i].deps);
 	}
 	ndm_free(y->volumes);

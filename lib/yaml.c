@@ -444,6 +444,9 @@ static void volume_free(struct ndm_volume *v)
 	ndm_free(v->uuid);
 	ndm_free(v->export_name);
 	ndm_free(v->description);
+	for (unsigned i = 0; i < v->nallow; i++)
+		ndm_free(v->allow[i]);
+	ndm_free(v->allow);
 }
 
 void ndm_config_free(struct ndm_config *config)

@@ -112,6 +112,20 @@ static int read_file(const char *path, char **text, size_t *bytes, struct ndm_st
 	return err;
 }
 
+/* nbdkit does not say who a client is: rather no volume than one that is open to everybody. */
+static int check_allow(const struct ndm_config *config, const char *path, struct ndm_str *why)
+{
+	unsigned i;
+
+	for (i = 0; i < config->nvolumes; i++)
+		if (config->volumes[i].nallow) {
+			ndm_printf(why, "%s: volume '%s' has 'allow', which only ndmd can heed", path,
+				   config->volumes[i].name);
+			return -EOPNOTSUPP;
+		}
+	return 0;
+}
+
 static int make_from_yaml(struct host *h, const char *path, struct ndm_str *why)
 {
 	struct ndm_str plan = { 0 };
@@ -122,6 +136,8 @@ static int make_from_yaml(struct host *h, const char *path, struct ndm_str *why)
 	if (!err)
 		err = ndm_config_parse(path, text ? text : "", bytes, &h->config, why);
 	free(text);
+	if (!err)
+		err = check_allow(h->config, path, why);
 	if (!err)
 		err = ndm_config_apply(h->ctx, h->config, &plan, why);
 	ndm_str_free(&plan);

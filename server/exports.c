@@ -5,6 +5,9 @@
  * Every device with a live table is an export of its own name.  A volume of the YAML file may
  * give it another name and a description, or hide it.  The empty name is the export that is
  * called so, or the only one there is.  Nothing is kept: the devices are asked each time.
+ *
+ * A volume may name the clients that it is for (`allow`).  To others it is not listed, and the
+ * empty name does not mean it.  Who is connected already stays when the rules change.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -12,14 +15,29 @@
 
 #include "conn.h"
 #include "ndmd.h"
+#include "tls.h"
 
 struct export_rule {
 	struct export_rule *next;
 	char *device, *name, *description;
+	char **allow;				/* ends with NULL; NULL: everybody */
 	bool read_only, hidden;
 };
 
 /* ---- rules ---- */
+
+static void rule_free(struct export_rule *rule)
+{
+	char **p;
+
+	for (p = rule->allow; p && *p; p++)
+		free(*p);
+	free(rule->allow);
+	free(rule->device);
+	free(rule->name);
+	free(rule->description);
+	free(rule);
+}
 
 void exports_free_rules(struct ndmd *d)
 {
@@ -27,16 +45,44 @@ void exports_free_rules(struct ndmd *d)
 
 	while ((rule = d->rules)) {
 		d->rules = rule->next;
-		free(rule->device);
-		free(rule->name);
-		free(rule->description);
-		free(rule);
+		rule_free(rule);
 	}
 }
 
 static char *copy(const char *text)
 {
 	return text ? strdup(text) : NULL;
+}
+
+static int copy_allow(struct export_rule *rule, const struct ndm_volume *v)
+{
+	unsigned i;
+
+	if (!v->nallow)
+		return 0;
+	rule->allow = calloc(v->nallow + 1, sizeof *rule->allow);
+	for (i = 0; rule->allow && i < v->nallow; i++) {
+		rule->allow[i] = strdup(v->allow[i]);
+		if (!rule->allow[i])
+			return -ENOMEM;
+	}
+	return rule->allow ? 0 : -ENOMEM;
+}
+
+/* Without memory a volume is hidden rather than open to everybody. */
+static struct export_rule *rule_new(const struct ndm_volume *v)
+{
+	struct export_rule *rule = calloc(1, sizeof *rule);
+
+	if (!rule || !(rule->device = strdup(v->name))) {
+		free(rule);
+		return NULL;
+	}
+	rule->name = copy(v->export_name);
+	rule->description = copy(v->description);
+	rule->read_only = v->read_only;
+	rule->hidden = v->no_export || copy_allow(rule, v);
+	return rule;
 }
 
 void exports_set_rules(struct ndmd *d, const struct ndm_config *config)
@@ -46,19 +92,15 @@ void exports_set_rules(struct ndmd *d, const struct ndm_config *config)
 
 	exports_free_rules(d);
 	for (i = 0; i < config->nvolumes; i++) {
-		const struct ndm_volume *v = &config->volumes[i];
-
-		rule = calloc(1, sizeof *rule);
-		if (!rule || !(rule->device = strdup(v->name))) {
-			free(rule);
+		rule = rule_new(&config->volumes[i]);
+		if (!rule)
 			return;
-		}
-		rule->name = copy(v->export_name);
-		rule->description = copy(v->description);
-		rule->read_only = v->read_only;
-		rule->hidden = v->no_export;
 		rule->next = d->rules;
 		d->rules = rule;
+		if (rule->allow && d->tls_mode == TLS_OFF)
+			log_line(&d->log, NDM_LOG_WARNING,
+				 "volume '%s' has 'allow', but TLS is off: nobody can connect to it",
+				 rule->device);
 	}
 }
 
@@ -70,6 +112,21 @@ static const struct export_rule *rule_of(const struct ndmd *d, const char *devic
 		if (!strcmp(rule->device, device))
 			return rule;
 	return NULL;
+}
+
+/* 0, -ENOKEY or -EACCES; c == NULL may have everything */
+static int rule_refuses(const struct ndmd *d, const struct export_rule *rule, const struct conn *c)
+{
+	char **p;
+
+	if (!rule || !rule->allow || !c)
+		return 0;
+	if (!c->tls)
+		return d->tls_mode == TLS_OFF ? -EACCES : -ENOKEY;
+	for (p = rule->allow; *p; p++)
+		if (tls_conn_is(c->tls, *p))
+			return 0;
+	return -EACCES;
 }
 
 /* ---- looking ---- */
@@ -93,13 +150,15 @@ static bool export_fill(struct ndmd *d, struct ndm_device *dev, struct export *e
 	return true;
 }
 
-void exports_each(struct ndmd *d, bool (*fn)(void *, const struct export *), void *arg)
+void exports_each(struct ndmd *d, const struct conn *c, bool (*fn)(void *, const struct export *),
+		  void *arg)
 {
 	struct ndm_device *dev;
 	struct export e;
 
 	for (dev = ndm_device_first(d->context); dev; dev = ndm_device_next(dev))
-		if (export_fill(d, dev, &e) && !fn(arg, &e))
+		if (export_fill(d, dev, &e) && !rule_refuses(d, rule_of(d, e.own_name), c) &&
+		    !fn(arg, &e))
 			return;
 }
 
@@ -121,9 +180,18 @@ static bool search_one(void *arg, const struct export *e)
 	return true;
 }
 
-int exports_find(struct ndmd *d, const char *name, size_t bytes, struct export *e)
+static int search(struct ndmd *d, const struct conn *c, const char *name, size_t bytes,
+		  struct export *e)
 {
 	struct search s = { .name = name, .bytes = bytes };
+
+	exports_each(d, c, search_one, &s);
+	return s.n == 1 && export_fill(d, s.found, e) ? 0 : -ENOENT;
+}
+
+int exports_find(struct ndmd *d, const struct conn *c, const char *name, size_t bytes,
+		 struct export *e)
+{
 	char text[NDM_NAME_BYTES];
 	struct ndm_device *dev;
 
@@ -133,10 +201,11 @@ int exports_find(struct ndmd *d, const char *name, size_t bytes, struct export *
 		dev = ndm_device_by_name(d->context, text);
 		return dev && export_fill(d, dev, e) ? 0 : -ENOENT;
 	}
-	exports_each(d, search_one, &s);
-	if (s.n != 1)
+	if (!search(d, c, name, bytes, e))
+		return 0;
+	if (!c || search(d, NULL, name, bytes, e))
 		return -ENOENT;
-	return export_fill(d, s.found, e) ? 0 : -ENOENT;
+	return rule_refuses(d, rule_of(d, e->own_name), c);	/* why it was not among them */
 }
 
 static bool count_one(void *arg, const struct export *e)
@@ -150,7 +219,7 @@ unsigned exports_count(struct ndmd *d)
 {
 	unsigned n = 0;
 
-	exports_each(d, count_one, &n);
+	exports_each(d, NULL, count_one, &n);
 	return n;
 }
 
@@ -183,5 +252,5 @@ static bool list_one(void *arg, const struct export *e)
 
 void exports_list(void *ndmd, struct ndm_str *answer)
 {
-	exports_each(ndmd, list_one, answer);
+	exports_each(ndmd, NULL, list_one, answer);
 }

@@ -228,9 +228,12 @@ static int phase_tls(struct conn *c)
 	hs->tls = true;
 	hs->phase = PHASE_OPTION;
 	handshake_timer(c);
-	conn_log(c, NDM_LOG_DEBUG, "%s%s%s", tls_conn_version(c->tls),
+	COUNT(c->worker, tls, 1);
+	COUNT(c->worker, ktls, tls_conn_in_kernel(c->tls));
+	conn_log(c, NDM_LOG_DEBUG, "%s%s%s%s", tls_conn_version(c->tls),
 		 tls_conn_peer(c->tls) ? ", " : "",
-		 tls_conn_peer(c->tls) ? tls_conn_peer(c->tls) : "");
+		 tls_conn_peer(c->tls) ? tls_conn_peer(c->tls) : "",
+		 tls_conn_in_kernel(c->tls) ? ", encrypted by the kernel" : "");
 	return 1;
 }
 

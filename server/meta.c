@@ -2,12 +2,12 @@
 /*
  * meta.c - the table of metadata contexts.  See meta.h.
  *
- * x-ndm:extent-type is base:allocation's raw material: the type bits exactly as the targets
- * gave them, those included that NBD has no word for (bits 2 and up are each target's own).
+ * ndm:extent-type is base:allocation's raw material: the type bits exactly as the targets gave
+ * them, those included that NBD has no word for (bits 2 and up are each target's own).  It was
+ * called x-ndm:extent-type at first, and still is.
  */
+#include <stdio.h>
 #include <string.h>
-
-#include <ndm.h>
 
 #include "meta.h"
 #include "nbd-protocol.h"
@@ -34,31 +34,53 @@ static const struct meta_context {
 } contexts[] = {
 	{ "base:allocation", state_allocation },
 	{ "x-ndm:extent-type", state_raw },
+	{ "ndm:extent-type", state_raw },
 };
 
-_Static_assert(sizeof contexts / sizeof contexts[0] <= 32, "ids are bits of a word");
+#define TYPES (sizeof contexts / sizeof contexts[0])
+
+_Static_assert((1u << TYPES) - 1 == META_TYPE_IDS, "they come first");
+_Static_assert(TYPES + NDM_METAS_MAX <= META_MAX, "ids are bits of a word");
 
 unsigned meta_count(void)
 {
-	return sizeof contexts / sizeof contexts[0];
+	unsigned n = 0;
+
+	while (ndm_meta_name(n))
+		n++;
+	return TYPES + n;
 }
 
-const char *meta_name(unsigned id)
+size_t meta_name(unsigned id, char name[META_NAME_BYTES])
 {
-	return contexts[id].name;
+	if (id < TYPES)
+		snprintf(name, META_NAME_BYTES, "%s", contexts[id].name);
+	else
+		snprintf(name, META_NAME_BYTES, "ndm:%s", ndm_meta_name(id - TYPES));
+	return strlen(name);
+}
+
+uint32_t meta_offered(const struct ndm_device_info *info)
+{
+	return META_TYPE_IDS | info->metas << TYPES;
 }
 
 bool meta_matches(unsigned id, const char *query, size_t bytes, bool listing)
 {
-	const char *name = contexts[id].name;
-	size_t space = strcspn(name, ":") + 1;
+	char name[META_NAME_BYTES];
+	size_t length = meta_name(id, name), space = strcspn(name, ":") + 1;
 
-	if (bytes == strlen(name) && !memcmp(name, query, bytes))
+	if (bytes == length && !memcmp(name, query, bytes))
 		return true;
 	return listing && bytes == space && !memcmp(name, query, bytes);
 }
 
+int meta_number(unsigned id)
+{
+	return id < TYPES ? -1 : (int)(id - TYPES);
+}
+
 uint32_t meta_state(unsigned id, unsigned extent_type)
 {
-	return contexts[id].state(extent_type);
+	return id < TYPES ? contexts[id].state(extent_type) : extent_type;
 }

@@ -82,6 +82,8 @@ int report_take(struct ndmd *d, struct report *r)
 	r->errors = sum(d, offsetof(struct worker_counters, replies_failed));
 	r->received_bytes = sum(d, offsetof(struct worker_counters, bytes_in));
 	r->sent_bytes = sum(d, offsetof(struct worker_counters, bytes_out));
+	r->tls = sum(d, offsetof(struct worker_counters, tls));
+	r->ktls = sum(d, offsetof(struct worker_counters, ktls));
 	r->connections = atomic_load(&d->nconns);
 	r->now_ns = ndm_now(d->workers[0].loop);
 	return 0;

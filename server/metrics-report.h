@@ -22,7 +22,7 @@ struct report {
 	struct report_device *devices;		/* by name */
 	unsigned n;
 	struct ndm_str backings;		/* "MAJOR:MINOR TAB TEXT" lines */
-	uint64_t requests, errors, received_bytes, sent_bytes;
+	uint64_t requests, errors, received_bytes, sent_bytes, tls, ktls;
 	unsigned connections, tls_connections;
 	uint64_t now_ns;			/* monotonic */
 };

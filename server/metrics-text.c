@@ -73,6 +73,9 @@ static void server_rows(struct page *p)
 		{ "ndm_nbd_received_bytes_total", "Bytes of requests and their data.",
 		  p->r->received_bytes },
 		{ "ndm_nbd_sent_bytes_total", "Bytes of replies and their data.", p->r->sent_bytes },
+		{ "ndm_nbd_tls_handshakes_total", "TLS handshakes completed.", p->r->tls },
+		{ "ndm_nbd_ktls_handshakes_total", "Those whose replies the kernel encrypts.",
+		  p->r->ktls },
 	};
 	unsigned i;
 

@@ -17,6 +17,7 @@
 #include "log.h"
 #include "worker.h"
 
+struct conn;
 struct listener;
 struct export_rule;
 struct metrics;
@@ -100,9 +101,15 @@ struct export {
 	char own_name[NDM_NAME_BYTES];
 	struct ndm_device_info info;
 };
-int exports_find(struct ndmd *, const char *name, size_t bytes, struct export *);
-/* fn returns false to stop */
-void exports_each(struct ndmd *, bool (*fn)(void *, const struct export *), void *);
+/*
+ * For a client, or for nobody in particular (NULL).  -ENOENT; -ENOKEY: TLS has to come first;
+ * -EACCES: it is not for this client.
+ */
+int exports_find(struct ndmd *, const struct conn *, const char *name, size_t bytes,
+		 struct export *);
+/* those that the client may have, or all (NULL); fn returns false to stop */
+void exports_each(struct ndmd *, const struct conn *, bool (*fn)(void *, const struct export *),
+		  void *);
 unsigned exports_count(struct ndmd *);
 void exports_set_rules(struct ndmd *, const struct ndm_config *);
 void exports_free_rules(struct ndmd *);

@@ -2,6 +2,7 @@
 /*
  * options.c - what each option of the handshake does.  See handshake.h.
  */
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -81,7 +82,7 @@ static int run_list(struct conn *c, const uint8_t *data, uint32_t bytes)
 {
 	(void)data;
 	(void)bytes;
-	exports_each(c->worker->ndmd, list_one, c);
+	exports_each(c->worker->ndmd, c, list_one, c);
 	return ack(c, NBD_OPT_LIST);
 }
 
@@ -126,17 +127,52 @@ static int run_extended(struct conn *c, const uint8_t *data, uint32_t bytes)
 
 /* ---- INFO, GO, EXPORT_NAME ---- */
 
+/* Looks a name up; 0, or the error to reply with. */
+static uint32_t look_up(struct conn *c, const char *name, size_t bytes, struct export *e)
+{
+	if (bytes > NBD_STRING_MAX || memchr(name, 0, bytes))
+		return NBD_REP_ERR_INVALID;
+	switch (exports_find(c->worker->ndmd, c, name, bytes, e)) {
+	case 0:
+		return 0;
+	case -ENOKEY:
+		return NBD_REP_ERR_TLS_REQD;
+	case -EACCES:
+		conn_log(c, NDM_LOG_WARNING, "may not have export '%.*s'",
+			 bytes < 200 ? (int)bytes : 200, name);
+		return NBD_REP_ERR_POLICY;
+	default:
+		return NBD_REP_ERR_UNKNOWN;
+	}
+}
+
+static void option_refuse(struct handshake *hs, uint32_t option, uint32_t err, const char *name,
+			  uint32_t bytes)
+{
+	int shown = bytes < 200 ? (int)bytes : 200;
+
+	if (err == NBD_REP_ERR_UNKNOWN)
+		option_error(hs, option, err, "there is no export '%.*s'", shown, name);
+	else if (err == NBD_REP_ERR_TLS_REQD)
+		option_error(hs, option, err, "export '%.*s' is for certain clients: it requires TLS",
+			     shown, name);
+	else if (err == NBD_REP_ERR_POLICY)
+		option_error(hs, option, err, "export '%.*s' is not for this client", shown, name);
+	else
+		option_error(hs, option, err, "bad export name");
+}
+
 /* Fills hs->opening from the name; 0, or the error to reply with. */
 static uint32_t find_export(struct conn *c, uint32_t option, const char *name, size_t bytes)
 {
 	struct opening *o = &c->hs->opening;
 	struct export e;
+	uint32_t err;
 
 	opening_forget(o);
-	if (bytes > NBD_STRING_MAX || memchr(name, 0, bytes))
-		return NBD_REP_ERR_INVALID;
-	if (exports_find(c->worker->ndmd, name, bytes, &e))
-		return NBD_REP_ERR_UNKNOWN;
+	err = look_up(c, name, bytes, &e);
+	if (err)
+		return err;
 	o->option = option;
 	o->name = strdup(e.name);
 	o->description = e.description ? strdup(e.description) : NULL;
@@ -187,9 +223,7 @@ static int run_info_or_go(struct conn *c, uint32_t option, const uint8_t *data, 
 	}
 	err = find_export(c, option, name, name_bytes);
 	if (err) {
-		option_error(hs, option, err, err == NBD_REP_ERR_UNKNOWN ?
-			     "there is no export '%.*s'" : "bad export name",
-			     name_bytes < 200 ? (int)name_bytes : 200, name);
+		option_refuse(hs, option, err, name, name_bytes);
 		return 1;
 	}
 	take_infos(&hs->opening, data + 6 + name_bytes, infos);
@@ -220,7 +254,11 @@ static int run_export_name(struct conn *c, const uint8_t *data, uint32_t bytes)
 	}
 	err = find_export(c, NBD_OPT_EXPORT_NAME, (const char *)data, bytes);
 	if (err) {				/* there is no reply that says it */
-		conn_drop(c, "there is no export '%.*s'", bytes < 200 ? (int)bytes : 200, data);
+		if (err == NBD_REP_ERR_UNKNOWN)
+			conn_drop(c, "there is no export '%.*s'", bytes < 200 ? (int)bytes : 200,
+				  data);
+		else
+			conn_drop(c, "asks for an export that it may not have");
 		return -1;
 	}
 	check_contexts(hs, (const char *)data, bytes);
@@ -232,11 +270,10 @@ static int run_export_name(struct conn *c, const uint8_t *data, uint32_t bytes)
 
 static void reply_context(struct handshake *hs, uint32_t option, uint32_t wire_id, unsigned id)
 {
-	uint8_t data[4 + 64];
-	size_t bytes = strlen(meta_name(id));
+	uint8_t data[4 + META_NAME_BYTES];
+	size_t bytes = meta_name(id, (char *)data + 4);
 
 	nbd_put32(data, wire_id);
-	memcpy(data + 4, meta_name(id), bytes);
 	option_reply(hs, option, NBD_REP_META_CONTEXT, data, 4 + bytes);
 }
 
@@ -266,7 +303,7 @@ static int run_meta(struct conn *c, uint32_t option, const uint8_t *data, uint32
 {
 	bool listing = option == NBD_OPT_LIST_META_CONTEXT;
 	struct handshake *hs = c->hs;
-	uint32_t name_bytes, n, found;
+	uint32_t name_bytes, n, found, err;
 	const char *name = (const char *)data + 4;
 	struct export e;
 	unsigned id;
@@ -287,12 +324,14 @@ static int run_meta(struct conn *c, uint32_t option, const uint8_t *data, uint32
 		option_error(hs, option, NBD_REP_ERR_INVALID, "lengths do not fit");
 		return 1;
 	}
-	if (exports_find(c->worker->ndmd, name, name_bytes, &e)) {
-		option_error(hs, option, NBD_REP_ERR_UNKNOWN, "there is no such export");
+	err = look_up(c, name, name_bytes, &e);
+	if (err) {
+		option_refuse(hs, option, err, name, name_bytes);
 		return 1;
 	}
 	if (listing && n == 0)
-		found = (uint32_t)((UINT64_C(1) << meta_count()) - 1);
+		found = UINT32_MAX;
+	found &= meta_offered(&e.info);
 	for (id = 0; id < meta_count(); id++)
 		if (found & 1u << id)
 			reply_context(hs, option, listing ? 0 : id, id);

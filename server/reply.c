@@ -222,7 +222,7 @@ static uint8_t *put_extent(const struct request *r, uint8_t *p, uint64_t bytes, 
 
 /* One chunk; neighbours that look the same in this context become one. */
 static uint8_t *put_status(const struct request *r, uint8_t *chunk, unsigned id, uint16_t flags,
-			   unsigned n)
+			   const struct ndm_extents *e)
 {
 	bool extended = r->conn->mode == REPLY_EXTENDED;
 	uint8_t *p = chunk + (extended ? NBD_EXT_CHUNK_BYTES + 8 : NBD_CHUNK_BYTES + 4);
@@ -231,10 +231,10 @@ static uint8_t *put_status(const struct request *r, uint8_t *chunk, unsigned id,
 	uint32_t state = 0, next;
 	unsigned i, extents = 0;
 
-	for (i = 0; i < n; i++) {
-		if (!extent_clip(r, &r->extents.list[i], &bytes))
+	for (i = 0; i < e->n && i < STATUS_EXTENTS_MAX; i++) {
+		if (!extent_clip(r, &e->list[i], &bytes))
 			continue;
-		next = meta_state(id, r->extents.list[i].type);
+		next = meta_state(id, e->list[i].type);
 		if (run && next != state) {
 			p = put_extent(r, p, run, state);
 			run = 0;
@@ -257,21 +257,55 @@ static uint8_t *put_status(const struct request *r, uint8_t *chunk, unsigned id,
 	return p;
 }
 
+/* What targets tell by themselves, one list for each such context that was asked for. */
+static void ask_targets(const struct request *r, struct ndm_extents told[META_MAX])
+{
+	uint64_t first = r->offset >> NDM_SECTOR_SHIFT;
+	uint64_t end = (r->offset + r->length + NDM_SECTOR_BYTES - 1) >> NDM_SECTOR_SHIFT;
+	unsigned max = r->flags & NBD_CMD_FLAG_REQ_ONE ? 1 : STATUS_EXTENTS_MAX, id;
+
+	for (id = 0; id < META_MAX; id++)
+		if ((r->contexts & 1u << id) && meta_number(id) >= 0)
+			ndm_meta_query(r->conn->opener, (unsigned)meta_number(id), first,
+				       end - first, max, &told[id]);
+}
+
+static size_t status_bytes(const struct request *r, const struct ndm_extents told[META_MAX])
+{
+	size_t bytes = 0, n;
+	unsigned id;
+
+	for (id = 0; id < META_MAX; id++) {
+		if (!(r->contexts & 1u << id))
+			continue;
+		n = meta_number(id) < 0 ? r->extents.n : told[id].n;
+		if (n > STATUS_EXTENTS_MAX)
+			n = STATUS_EXTENTS_MAX;
+		bytes += NBD_EXT_CHUNK_BYTES + 8 + (n + 1) * 16;
+	}
+	return bytes;
+}
+
 static bool body_status(struct request *r)
 {
-	unsigned n = r->extents.n, left = (unsigned)__builtin_popcount(r->contexts), id;
+	unsigned left = (unsigned)__builtin_popcount(r->contexts), id;
+	struct ndm_extents told[META_MAX] = { 0 };
 	uint8_t *p;
 
 	ndm_extents_finish(&r->extents, r->offset >> NDM_SECTOR_SHIFT);
-	n = r->extents.n < STATUS_EXTENTS_MAX ? r->extents.n : STATUS_EXTENTS_MAX;
-	r->buf_bytes = left * (NBD_EXT_CHUNK_BYTES + 8 + ((size_t)n + 1) * 16);
-	r->buf = pool_get(&r->conn->worker->pool, r->buf_bytes);
-	if (!r->buf)
-		return false;
-	p = r->buf;
-	for (id = 0; left; id++)
+	if (r->contexts & ~META_TYPE_IDS)
+		ask_targets(r, told);
+	r->buf_bytes = status_bytes(r, told);
+	p = r->buf = pool_get(&r->conn->worker->pool, r->buf_bytes);
+	for (id = 0; p && left; id++)
 		if (r->contexts & 1u << id)
-			p = put_status(r, p, id, --left ? 0 : NBD_CHUNK_FLAG_DONE, n);
+			p = put_status(r, p, id, --left ? 0 : NBD_CHUNK_FLAG_DONE,
+				       meta_number(id) < 0 ? &r->extents : &told[id]);
+	for (id = 0; id < META_MAX; id++)
+		if (told[id].list)
+			ndm_extents_free(&told[id]);
+	if (!p)
+		return false;
 	r->head_bytes = 0;
 	r->body = r->buf;
 	r->body_bytes = (size_t)(p - (uint8_t *)r->buf);

@@ -209,7 +209,7 @@ static char *run_uri(struct ndmd *d)
 		return strdup("");
 	uris.text[strcspn(uris.text, "\n")] = '\0';
 	if (exports_count(d) == 1)
-		exports_each(d, only_name, name);
+		exports_each(d, NULL, only_name, name);
 	slash = strstr(uris.text, "///");
 	if (slash)
 		n = asprintf(&uri, "%.*s%s%s", (int)(slash + 3 - uris.text), uris.text, name, slash + 3);

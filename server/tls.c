@@ -10,6 +10,7 @@
  * back (SSL_MODE_RELEASE_BUFFERS).
  */
 #include <errno.h>
+#include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,7 +39,9 @@ struct tls {
 
 struct tls_conn {
 	SSL *ssl;
-	char *peer;
+	char *peer;			/* user of the key, or common name */
+	char *subject;			/* of the certificate; NULL: there is none */
+	bool by_key;			/* the key has been proved to be peer's */
 	bool failed;			/* no good-bye after an error */
 };
 
@@ -138,8 +141,10 @@ static const struct psk *psk_find(SSL *ssl, const char *user, size_t bytes)
 	for (k = t->keys; k; k = k->next)
 		if (strlen(k->user) == bytes && !memcmp(k->user, user, bytes))
 			break;
-	if (k && !c->peer)
+	if (k) {				/* of several offers the last one found is taken */
+		free(c->peer);
 		c->peer = strdup(k->user);
+	}
 	return k;
 }
 
@@ -263,6 +268,8 @@ static int set_policy(struct tls *t, bool certificates, bool psk, struct ndm_str
 			 SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	SSL_CTX_set_num_tickets(t->ctx, 0);	/* connections live long; nobody resumes */
 	SSL_CTX_set_session_cache_mode(t->ctx, SSL_SESS_CACHE_OFF);
+	/* keys that are asked for beside certificates count as resumed: OpenSSL wants a name then */
+	SSL_CTX_set_session_id_context(t->ctx, (const unsigned char *)"ndmd", 4);
 	SSL_CTX_set_dh_auto(t->ctx, 1);
 	if (psk)
 		ciphers = certificates ? "DEFAULT:!aNULL:kECDHEPSK:kDHEPSK:!eNULL" :
@@ -353,18 +360,48 @@ void tls_conn_free(struct tls_conn *c, bool polite)
 	ERR_clear_error();
 	SSL_free(c->ssl);
 	free(c->peer);
+	free(c->subject);
 	free(c);
+}
+
+/* A key that was named is proved only if the handshake was built on it. */
+static bool key_was_used(const SSL *ssl)
+{
+	if (SSL_version(ssl) >= TLS1_3_VERSION)
+		return SSL_session_reused(ssl);		/* nothing else is ever resumed */
+	return SSL_CIPHER_get_auth_nid(SSL_get_current_cipher(ssl)) == NID_auth_psk;
+}
+
+static char *subject_text(X509_NAME *name)
+{
+	BIO *b = BIO_new(BIO_s_mem());
+	char *data, *text = NULL;
+	long n;
+
+	if (b && X509_NAME_print_ex(b, name, 0, XN_FLAG_RFC2253) >= 0 &&
+	    (n = BIO_get_mem_data(b, &data)) >= 0)
+		text = strndup(data, (size_t)n);
+	BIO_free(b);
+	return text;
 }
 
 static void note_peer(struct tls_conn *c)
 {
 	X509 *cert = SSL_get0_peer_certificate(c->ssl);
 	char name[256];
+	int n;
 
-	if (!cert || c->peer)
+	c->by_key = c->peer && key_was_used(c->ssl);
+	if (c->by_key)
 		return;
-	if (X509_NAME_get_text_by_NID(X509_get_subject_name(cert), NID_commonName, name,
-				      sizeof name) > 0)
+	free(c->peer);
+	c->peer = NULL;
+	if (!cert || SSL_get_verify_result(c->ssl) != X509_V_OK)
+		return;
+	c->subject = subject_text(X509_get_subject_name(cert));
+	n = X509_NAME_get_text_by_NID(X509_get_subject_name(cert), NID_commonName, name,
+				      sizeof name);
+	if (n > 0 && strlen(name) == (size_t)n)
 		c->peer = strdup(name);
 }
 
@@ -403,6 +440,24 @@ const char *tls_conn_peer(const struct tls_conn *c)
 const char *tls_conn_version(const struct tls_conn *c)
 {
 	return SSL_get_version(c->ssl);
+}
+
+bool tls_conn_is(const struct tls_conn *c, const char *pattern)
+{
+	const char *name = NULL, *colon = strchr(pattern, ':');
+
+	if (!strncmp(pattern, "psk:", 4))
+		name = c->by_key ? c->peer : NULL;
+	else if (!strncmp(pattern, "cn:", 3))
+		name = c->by_key ? NULL : c->peer;
+	else if (!strncmp(pattern, "dn:", 3))
+		name = c->subject;
+	return name && !fnmatch(colon + 1, name, FNM_NOESCAPE);
+}
+
+bool tls_conn_in_kernel(const struct tls_conn *c)
+{
+	return BIO_get_ktls_send(SSL_get_wbio(c->ssl));
 }
 
 bool tls_pending(const struct tls_conn *c)

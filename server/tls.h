@@ -26,6 +26,13 @@ int tls_accept(struct tls_conn *, bool *wants_write, struct ndm_str *why);
 /* the client's name: of its certificate or of its key; NULL when it has shown none */
 const char *tls_conn_peer(const struct tls_conn *);
 const char *tls_conn_version(const struct tls_conn *);
+/*
+ * Is the client who the pattern says?  "psk:USER", "cn:NAME" (the certificate's common name) or
+ * "dn:SUBJECT" (its whole subject as RFC 2253 writes it); * and ? as the shell has them.
+ */
+bool tls_conn_is(const struct tls_conn *, const char *pattern);
+/* the kernel encrypts what is sent */
+bool tls_conn_in_kernel(const struct tls_conn *);
 ssize_t tls_recv(struct tls_conn *, const struct iovec *, int n);
 ssize_t tls_send(struct tls_conn *, const struct iovec *, int n);
 /* bytes have been taken from the socket that tls_recv() has not yet given out */

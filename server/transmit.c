@@ -149,6 +149,10 @@ static void submit(struct conn *c, struct request *r)
 		reply_ok(r);			/* nothing of nothing */
 		return;
 	}
+	if (r->type == NBD_CMD_BLOCK_STATUS && !(r->contexts & META_TYPE_IDS)) {
+		reply_ok(r);			/* the targets know it without any I/O */
+		return;
+	}
 	r->io.op = commands[r->type].op;
 	r->io.flags = io_flags(r);
 	r->io.offset = r->offset;

@@ -24,6 +24,7 @@ struct ndmd;
 
 struct worker_counters {		/* read by other threads: metrics */
 	_Atomic uint64_t requests, replies_failed, bytes_in, bytes_out, turns;
+	_Atomic uint64_t tls, ktls;	/* handshakes done; those that the kernel encrypts */
 };
 
 struct worker {

@@ -708,6 +708,30 @@ static const struct ndm_arg mirror_args[] = {
 	{ 0 }
 };
 
+#define LOOKS_MAX 4096u				/* regions looked at for one answer */
+
+static uint64_t dirty_value(struct ndm_target *ti, uint64_t sector, uint64_t nr, uint32_t *value)
+{
+	const struct mirror *m = ti->private_data;
+	uint64_t length = dirty_log_region_sectors(m->log), within = ndm_offset(ti, sector);
+	uint64_t region = within / length, got = (region + 1) * length - within;
+	unsigned looks;
+
+	*value = !dirty_log_in_sync(m->log, region);
+	for (looks = 1; got < nr && looks < LOOKS_MAX; looks++) {
+		region++;
+		if (!dirty_log_in_sync(m->log, region) != *value)
+			break;
+		got += length;
+	}
+	return got < nr ? got : nr;
+}
+
+static const struct ndm_meta mirror_metas[] = {
+	{ "dirty", "1: the legs of the mirror may differ here; 0: they are in sync.", dirty_value },
+	{ 0 }
+};
+
 const struct ndm_target_type ndm_target_mirror = {
 	.name = "mirror",
 	.version = { 1, 14, 0 },
@@ -723,4 +747,5 @@ const struct ndm_target_type ndm_target_mirror = {
 	.presuspend = mirror_presuspend,
 	.postsuspend = mirror_postsuspend,
 	.resume = mirror_resume,
+	.metas = mirror_metas,
 };

@@ -85,6 +85,7 @@ shell_tests += tests/interop/integritysetup.sh
 shell_tests += tests/interop/reencrypt.sh
 shell_tests += tests/interop/stack-crypto.sh
 shell_tests += tests/interop/luks-yaml.sh
+shell_tests += tests/interop/nbd-ko.sh
 shell_tests += tests/interop/plugin.sh
 shell_tests += tests/interop/store-files.sh
 shell_tests += tests/interop/multipath.sh

@@ -177,4 +177,5 @@ const struct ndm_target_type ndm_target_snapshot_merge = {
 	.postsuspend = merge_postsuspend,
 	.preresume = snap_preresume,
 	.resume = merge_resume,
+	.metas = snap_metas,
 };

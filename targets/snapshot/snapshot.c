@@ -420,6 +420,35 @@ const struct ndm_arg snap_status_fields[] = {
 	{ 0 }
 };
 
+#define LOOKS_MAX 256u				/* chunks looked up for one answer */
+
+static uint64_t copied_value(struct ndm_target *ti, uint64_t sector, uint64_t nr, uint32_t *value)
+{
+	const struct snap *s = ti->private_data;
+	uint64_t within = ndm_offset(ti, sector), chunk, got;
+	unsigned looks;
+
+	*value = 0;
+	if (!s->valid || !s->store.chunk_sectors)
+		return nr;
+	chunk = snap_chunk(s, within);
+	*value = exceptions_find(&s->exceptions, chunk) != NULL;
+	got = (chunk + 1) * s->store.chunk_sectors - within;
+	for (looks = 1; got < nr && looks < LOOKS_MAX; looks++) {
+		chunk++;
+		if (!!exceptions_find(&s->exceptions, chunk) != *value)
+			break;
+		got += s->store.chunk_sectors;
+	}
+	return got < nr ? got : nr;
+}
+
+const struct ndm_meta snap_metas[] = {
+	{ "snapshot-copied", "1: the snapshot has its own copy of the chunk; 0: it is the origin's.",
+	  copied_value },
+	{ 0 }
+};
+
 const struct ndm_target_type ndm_target_snapshot = {
 	.name = "snapshot",
 	.version = { 1, 16, 0 },
@@ -437,4 +466,5 @@ const struct ndm_target_type ndm_target_snapshot = {
 	.preresume = snap_preresume,
 	.resume = snap_resume,
 	.io_hints = snapshot_io_hints,
+	.metas = snap_metas,
 };

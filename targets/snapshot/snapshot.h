@@ -117,6 +117,7 @@ struct snap {
 };
 
 uint64_t snap_chunk(const struct snap *, uint64_t sector);
+extern const struct ndm_meta snap_metas[];
 /*
  * 0 when the chunk has its exception now; -EIO when the snapshot is, or becomes, invalid.
  * data: a bio that covers the whole chunk and is written instead of a copy; 1 = somebody else

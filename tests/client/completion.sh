@@ -20,6 +20,7 @@ offers() {
 	COMPREPLY=()
 	case $1 in
 	ndm) _ndm ;;
+	ndmd) _ndmd ;;
 	*) _ndmsetup ;;
 	esac
 	got=$(printf '%s\n' "${COMPREPLY[@]}" | sort | paste -sd ' ')
@@ -48,7 +49,17 @@ offers "alpha also" ndm export al
 offers "alpha also" ndm dmsetup remove al
 offers "" ndmsetup --control /nonexistent remove al
 
+# ndmd: every option that --help has, in both shells
+. "$top_srcdir/contrib/completion/ndmd.bash"
+for word in $("$top_builddir/server/ndmd" --help | grep -o -- '--[a-z-]*' | sort -u); do
+	printf '%s\n' "${_ndmd_options[@]}" | grep -qx -- "$word" || fail "bash: ndmd has $word"
+	grep -q -- "$word\[\|$word}" "$top_srcdir/contrib/completion/_ndmd" || fail "zsh: ndmd has $word"
+done
+offers "--idle-timeout" ndmd --i
+offers "off on" ndmd --tls o
+
 if command -v zsh > /dev/null; then
 	zsh -n "$top_srcdir/contrib/completion/_ndmsetup" || fail "zsh"
+	zsh -n "$top_srcdir/contrib/completion/_ndmd" || fail "zsh"
 fi
 exit 0

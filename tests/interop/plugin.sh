@@ -35,3 +35,8 @@ start_ndmd --create "vol: $table"
 qemu-img compare -f raw -F raw last.img "$(uri vol)" || fail "ndmd and the plugin see different bytes"
 stop_ndmd
 say "nbdkit and ndmd agree"
+
+printf 'version: 1\nvolumes:\n  v: {allow: psk:bob, zero: {length: 8}}\n' > allow.yaml
+! timeout 60 "${nbdkit_env[@]}" nbdkit -U - "$NBDKIT_NDM" "yaml=$T/allow.yaml" --run true > out 2>&1 ||
+	fail "a volume for certain clients is open to everybody"
+grep -q "volume 'v' has 'allow', which only ndmd can heed" out || fail "$(cat out)"

@@ -273,7 +273,8 @@ static void keys_of_a_volume(void **state)
 		"    export: {name: other, description: 'Some words: many'}\n    zero: {length: "
 		"8}\n"
 		"  b: {export: false, zero: {length: 8}}\n  c: {export: true, zero: {length: 8}}\n"
-		"  d: {export: named, zero: {length: 8}}\n");
+		"  d: {export: named, allow: psk:bob, zero: {length: 8}}\n"
+		"  e: {allow: ['cn:a b*', 'dn:CN=x,O=y'], zero: {length: 8}}\n");
 	v = config->volumes;
 	assert_string_equal(v[0].uuid, "NDM-1");
 	assert_true(v[0].read_only);
@@ -289,6 +290,11 @@ static void keys_of_a_volume(void **state)
 	assert_false(v[2].no_export);
 	assert_null(v[2].export_name);
 	assert_string_equal(v[3].export_name, "named");
+	assert_int_equal(v[0].nallow, 0);
+	assert_int_equal(v[3].nallow, 1);
+	assert_string_equal(v[3].allow[0], "psk:bob");
+	assert_int_equal(v[4].nallow, 2);
+	assert_string_equal(v[4].allow[1], "dn:CN=x,O=y");
 	ndm_config_free(config);
 }
 
