@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "conn.h"
+#include "image.h"
 #include "ndmd.h"
 
 struct export_rule {
@@ -70,6 +71,54 @@ static const struct export_rule *rule_of(const struct ndmd *d, const char *devic
 		if (!strcmp(rule->device, device))
 			return rule;
 	return NULL;
+}
+
+void exports_pack(struct ndmd *d, struct image *im)
+{
+	const struct export_rule *rule;
+	unsigned n = 0;
+
+	for (rule = d->rules; rule; rule = rule->next)
+		n++;
+	image_put_number(im, n);
+	for (rule = d->rules; rule; rule = rule->next) {
+		image_put_text(im, rule->device);
+		image_put_text(im, rule->name);
+		image_put_text(im, rule->description);
+		image_put_number(im, (rule->read_only ? 1 : 0) | (rule->hidden ? 2 : 0));
+	}
+}
+
+/* Not in use (use = false): only read past. */
+int exports_unpack(struct ndmd *d, struct image_reader *r, bool use)
+{
+	uint64_t n = image_number(r), flags;
+	struct export_rule *rule, **last = &d->rules;
+	const char *device, *name, *description;
+
+	while (*last)
+		last = &(*last)->next;
+	for (; n && !r->bad; n--) {
+		device = image_text(r);
+		name = image_text(r);
+		description = image_text(r);
+		flags = image_number(r);
+		if (!use || !device)
+			continue;
+		rule = calloc(1, sizeof *rule);
+		if (!rule)
+			return -ENOMEM;
+		rule->device = strdup(device);
+		rule->name = copy(name);
+		rule->description = copy(description);
+		rule->read_only = flags & 1;
+		rule->hidden = flags & 2;
+		*last = rule;
+		last = &rule->next;
+		if (!rule->device)
+			return -ENOMEM;
+	}
+	return 0;
 }
 
 /* ---- looking ---- */

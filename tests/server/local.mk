@@ -8,6 +8,8 @@ server_tests = \
 	tests/server/metrics.sh \
 	tests/server/process.sh \
 	tests/server/protocol.sh \
+	tests/server/state.sh \
+	tests/server/takeover.sh \
 	tests/server/tls.sh
 
 TESTS += $(server_tests)
