@@ -116,6 +116,13 @@ enum ndm_ctl_own {
 	 * device never had a table loaded, so that a kernel would have no block device yet.
 	 */
 	NDM_CTL_READ_AHEAD = 0x100a,
+
+	/*
+	 * request: empty.  The connection becomes that of a new ndmd which takes the place of
+	 * this one, with its sockets and clients; what follows is the two servers' own affair.
+	 * An answer with an error has the reason as its text.
+	 */
+	NDM_CTL_TAKEOVER = 0x100b,
 };
 
 /*

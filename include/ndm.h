@@ -139,6 +139,9 @@ void ndm_context_unwatch(struct ndm_context *, struct ndm_watch *);
 /* "MAJOR:MINOR TAB TEXT" lines of the backing devices seen so far */
 void ndm_context_backings(struct ndm_context *, struct ndm_str *);
 
+/* The same lines from another process, before anything is opened here: numbers stay what they were. */
+int ndm_context_backings_set(struct ndm_context *, const char *lines);
+
 /* target types, in the order of targets/all.h; ends with NULL */
 const struct ndm_target_type *const *ndm_target_types(void);
 const struct ndm_target_type *ndm_target_type_find(const char *name);
@@ -203,6 +206,16 @@ int ndm_device_wait(struct ndm_device *, uint32_t event_nr, bool *cancelled) ndm
 void ndm_device_wait_wake(struct ndm_device *);		/* after setting *cancelled */
 /* "heads sectors-per-track cylinders start": kept for the kernel's sake */
 int ndm_device_set_geometry(struct ndm_device *, const uint64_t geometry[4]);
+
+/* What a device is besides name, uuid, number and tables; first loop.  `declared` is opaque. */
+struct ndm_device_memory {
+	uint32_t event_nr;
+	uint64_t geometry[4];
+	const char *declared;			/* recall: the device's own */
+	size_t declared_bytes;
+};
+void ndm_device_recall(const struct ndm_device *, struct ndm_device_memory *);
+int ndm_device_remember(struct ndm_device *, const struct ndm_device_memory *);
 
 /* whole-device counters since creation, as /sys/block/dm-N/stat (sectors are 512 bytes) */
 enum { NDM_STAT_READ, NDM_STAT_WRITE, NDM_STAT_DISCARD, NDM_STAT_FLUSH, NDM_STAT_GROUPS };

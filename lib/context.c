@@ -351,12 +351,21 @@ void context_number(struct ndm_context *ctx, struct ndm_store *store)
 		if (!memcmp(ctx->numbers[i].identity, store->identity, sizeof store->identity) &&
 		    (store->identity[0] || store->identity[1]))
 			break;
+	if (i == ctx->nnumbers)
+		for (i = 0; i < ctx->nnumbers; i++)
+			if (ctx->numbers[i].reserved && !strcmp(ctx->numbers[i].name, store->name)) {
+				memcpy(ctx->numbers[i].identity, store->identity,
+				       sizeof store->identity);
+				ctx->numbers[i].reserved = false;
+				break;
+			}
 	if (i == ctx->nnumbers) {
 		grown = realloc(ctx->numbers, (i + 1) * sizeof *grown);
 		if (!grown)
 			return;			/* 0:0 then: a number is not worth failing for */
 		ctx->numbers = grown;
 		memcpy(grown[i].identity, store->identity, sizeof store->identity);
+		grown[i].reserved = false;
 		grown[i].name = ndm_strdup(store->name);
 		if (!grown[i].name)
 			return;

@@ -215,6 +215,7 @@ struct ndm_context {
 		uint64_t identity[2];
 		char *name;
 		struct ndm_loop *loop;		/* where it was last opened */
+		bool reserved;			/* a name only, not opened yet (keep.c) */
 	} *numbers;
 	unsigned nnumbers;
 };
@@ -239,6 +240,7 @@ struct target_dev {
 	struct ndm_opener *opener;		/* mapped devices only */
 	struct ndm_store *hop;			/* where the lower device lives on another loop */
 	char name[24];
+	char *escaped;				/* a backing's name, where a table needs it so */
 };
 
 /* tables as openers (open.c); first loop */

@@ -15,6 +15,7 @@ libndm_core_la_SOURCES += lib/explain.c
 libndm_core_la_SOURCES += lib/extents.c
 libndm_core_la_SOURCES += lib/fiber.c
 libndm_core_la_SOURCES += lib/hop.c
+libndm_core_la_SOURCES += lib/keep.c
 libndm_core_la_SOURCES += lib/json.c lib/json.h
 libndm_core_la_SOURCES += lib/key.c
 libndm_core_la_SOURCES += lib/lifecycle.c

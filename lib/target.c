@@ -97,6 +97,24 @@ static int get_mapped(struct ndm_target *ti, struct ndm_device *lower, unsigned 
 	return 0;
 }
 
+/* Tables are split at blanks: as a table has to be written, so it is printed. */
+static const char *backing_name(struct target_dev *td, const char *name)
+{
+	char *to;
+
+	if (!strpbrk(name, " \t\n\v\f\r\\"))
+		return name;
+	to = td->escaped = ndm_zalloc(2 * strlen(name) + 1);
+	if (!to)
+		return NULL;
+	for (; *name; name++) {
+		if (strchr(" \t\n\v\f\r\\", *name))
+			*to++ = '\\';
+		*to++ = *name;
+	}
+	return td->escaped;
+}
+
 static int get_backing(struct ndm_target *ti, const char *path, unsigned mode,
 		       struct target_dev *td)
 {
@@ -115,7 +133,11 @@ static int get_backing(struct ndm_target *ti, const char *path, unsigned mode,
 		ndm_task_hop(ctx->loops[0], ti->loop);
 	}
 	td->dev.store = store;
-	td->dev.name = store->name;
+	td->dev.name = backing_name(td, store->name);
+	if (!td->dev.name) {
+		store_put(store);
+		return -ENOMEM;
+	}
 	return 0;
 }
 
@@ -239,6 +261,7 @@ void target_put_devs(struct ndm_target *ti)
 		} else {
 			store_put(d->store);
 		}
+		ndm_free(td->escaped);
 		ndm_free(td);
 	}
 }

@@ -80,7 +80,7 @@ static void conn_writable(evutil_socket_t fd, short what, void *arg)
 
 void conn_read_on(struct conn *c)
 {
-	if (c->reading || c->closing)
+	if (c->reading || c->closing || c->worker->parked)
 		return;
 	c->reading = true;
 	if (event_add(&c->read_event, NULL))
@@ -230,6 +230,28 @@ fail:
 	return -ENOMEM;
 }
 
+struct conn *conn_revive(struct ndmd *d, int fd, const char *who, const char *export_name)
+{
+	struct conn *c = calloc(1, sizeof *c);
+
+	if (!c)
+		return NULL;
+	c->fd = c->fd_out = fd;
+	c->who = strdup(who);
+	c->export_name = export_name ? strdup(export_name) : NULL;
+	if (!c->who || (export_name && !c->export_name)) {
+		free(c->who);
+		free(c->export_name);
+		free(c);
+		return NULL;
+	}
+	c->worker = &d->workers[0];
+	c->number = atomic_fetch_add(&d->next_conn, 1) + 1;
+	c->unix_socket = is_unix(fd);
+	atomic_fetch_add(&d->nconns, 1);
+	return c;
+}
+
 /* ---- end ---- */
 
 void conn_check_end(struct conn *c)
@@ -269,6 +291,7 @@ static void conn_free(struct conn *c)
 
 	free(c->who);
 	free(c->export_name);
+	free(c->revive);
 	free(c);
 	ndmd_conn_gone(d);
 }
@@ -302,7 +325,8 @@ void conn_finish(struct conn *c)
 		handshake_free(c);
 	if (c->tls)
 		tls_conn_free(c->tls, !c->dead);
-	close(c->fd);
+	if (c->fd >= 0)				/* else another process has it */
+		close(c->fd);
 	if (c->fd_out != c->fd)
 		close(c->fd_out);
 	if (!c->opener) {

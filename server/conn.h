@@ -95,10 +95,14 @@ struct conn {
 	size_t pending_at, pending_bytes;
 	uint8_t tail[NBD_EXT_REQUEST_BYTES];	/* the beginning of a request */
 	unsigned tail_bytes;
+	uint8_t *revive;			/* received by the process before (takeover) */
+	size_t revive_bytes;
 };
 
 /* conn.c */
 int conn_new(struct worker *, int fd, int fd_out, char *who);	/* takes fds and who */
+/* One of another process; parked, on no worker yet: conn_join() comes next.  NULL: no memory. */
+struct conn *conn_revive(struct ndmd *, int fd, const char *who, const char *export_name);
 void conn_log(struct conn *, enum ndm_level, const char *fmt, ...) ndm_printf_like(3, 4);
 void conn_close(struct conn *);			/* answers what is under way, then ends */
 void conn_kill(struct conn *);			/* the socket is of no use any more */
@@ -129,6 +133,7 @@ void opening_done(struct conn *);		/* its device is open, or is not to be had */
 /* transmit.c */
 void transmit_start(struct conn *, const uint8_t *received, size_t bytes);
 void transmit_readable(struct conn *);
+void transmit_revive(struct conn *);		/* goes on with what was received before */
 void transmit_again(struct conn *);		/* it was over a limit */
 
 /* reply.c */

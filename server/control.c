@@ -10,6 +10,7 @@
  * DM_DEV_WAIT ends at once.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -41,7 +42,8 @@ struct control {
 	struct control_conn *conns;
 	struct control_shadow *shadows;
 	unsigned running; /* commands that have not ended */
-	bool stopped;
+	bool stopped, paused;
+	bool keep; /* the socket's name is another process's */
 };
 
 struct control_conn {
@@ -192,8 +194,11 @@ static void job_run(void *arg)
 	struct control_job *job = arg;
 	struct control *ctl = job->control;
 	uint32_t error = control_execute(&job->call);
-	struct control_conn *conn = job->conn;
+	struct control_conn *conn;
 
+	if (ctl->host->changed && !is_question(job->call.command))
+		ctl->host->changed(ctl->host->arg);
+	conn = job->conn;
 	if (conn) {
 		conn->job = NULL;
 		job_answer(conn, job, error);
@@ -201,6 +206,8 @@ static void job_run(void *arg)
 	}
 	job_put(job);
 	ctl->running--;
+	if (ctl->paused && !ctl->running && ctl->host->idle)
+		ctl->host->idle(ctl->host->arg);
 }
 
 static void job_spawn(struct ndm_msg *msg)
@@ -255,6 +262,20 @@ static void conn_free(struct control_conn *conn)
 	free(conn);
 }
 
+/* The connection leaves us: its socket goes to the host. */
+static void conn_detach(struct control_conn *conn)
+{
+	const struct control_host *host = conn->control->host;
+	int fd = fcntl(bufferevent_getfd(conn->bev), F_DUPFD_CLOEXEC, 3), pid = (int)conn->pid;
+
+	conn_free(conn);
+	if (fd < 0)
+		return;
+	evutil_make_socket_nonblocking(fd);
+	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
+	host->takeover(host->arg, fd, pid);
+}
+
 /* A whole frame is there: hand it to a task. */
 static void conn_start(struct control_conn *conn, const struct ndm_ctl_request *head)
 {
@@ -298,9 +319,13 @@ static void conn_next(struct control_conn *conn)
 
 	if (conn->job || evbuffer_get_length(bufferevent_get_output(conn->bev)))
 		return;
-	if (!conn->refused && evbuffer_copyout(in, &head, sizeof(head)) == sizeof(head)) {
+	if (!conn->refused && !conn->control->paused && evbuffer_copyout(in, &head, sizeof(head)) == sizeof(head)) {
 		if (head.length > NDM_CTL_MAX_LENGTH) {
 			conn_refuse(conn, &head);
+			return;
+		}
+		if (head.command == NDM_CTL_TAKEOVER && conn->control->host->takeover) {
+			conn_detach(conn);
 			return;
 		}
 		if (evbuffer_get_length(in) >= sizeof(head) + head.length) {
@@ -308,7 +333,7 @@ static void conn_next(struct control_conn *conn)
 			return;
 		}
 	}
-	if (conn->eof || conn->refused)
+	if (conn->eof || conn->refused || conn->control->paused)
 		conn_free(conn);
 	else
 		bufferevent_enable(conn->bev, EV_READ);
@@ -513,15 +538,20 @@ int control_start(struct control **out, struct event_base *base, struct ndm_cont
 		goto fail;
 	if (!path)
 		make_parent(ctl->path);
-	err = open_socket(ctl->path, &fd);
+	fd = host->listener;
+	ctl->paused = ctl->keep = fd > 0;
+	err = fd > 0 ? 0 : open_socket(ctl->path, &fd);
 	if (err)
 		goto fail;
 	err = -ENOMEM;
 	ctl->listener = evconnlistener_new(base, conn_accept, ctl,
-					   LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
+					   LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC |
+						   (ctl->paused ? LEV_OPT_DISABLED : 0),
+					   0, fd);
 	if (!ctl->listener) {
 		close(fd);
-		unlink(ctl->path);
+		if (!ctl->keep)
+			unlink(ctl->path);
 		goto fail;
 	}
 	evconnlistener_set_error_cb(ctl->listener, accept_failed);
@@ -548,12 +578,42 @@ void control_stop(struct control *ctl)
 	evconnlistener_free(ctl->listener);
 	event_free(ctl->retry);
 	/* another ndmd may have taken the name since */
-	if (!lstat(ctl->path, &now) && now.st_dev == ctl->inode.st_dev &&
+	if (!ctl->keep && !lstat(ctl->path, &now) && now.st_dev == ctl->inode.st_dev &&
 	    now.st_ino == ctl->inode.st_ino)
 		unlink(ctl->path);
 	while (ctl->conns)
 		conn_free(ctl->conns);
 	ndm_context_unwatch(ctl->ctx, &ctl->watch);
+}
+
+void control_pause(struct control *ctl, bool pause)
+{
+	struct control_conn *conn, *next;
+
+	ctl->paused = pause;
+	if (!pause) {
+		ctl->keep = false;
+		evconnlistener_enable(ctl->listener);
+		return;
+	}
+	evtimer_del(ctl->retry);
+	evconnlistener_disable(ctl->listener);
+	for (conn = ctl->conns; conn; conn = next) {
+		next = conn->next;
+		if (conn->job && conn->job->call.command == DM_DEV_WAIT_CMD)
+			job_cancel(conn->job);
+		conn_next(conn);
+	}
+}
+
+int control_listener(const struct control *ctl)
+{
+	return evconnlistener_get_fd(ctl->listener);
+}
+
+void control_keep_socket(struct control *ctl)
+{
+	ctl->keep = true;
 }
 
 bool control_idle(const struct control *ctl)

@@ -24,6 +24,12 @@ struct control_host {
 	void (*listeners)(void *arg, struct ndm_str *answer);
 	/* one export a line, as NDM_CTL_EXPORTS says */
 	void (*exports)(void *arg, struct ndm_str *answer);
+	/* NDM_CTL_TAKEOVER: fd, which blocks, is the host's from here on; NULL: not known */
+	void (*takeover)(void *arg, int fd, int pid);
+	void (*idle)(void *arg);	/* paused, and the last command has ended; or NULL */
+	int listener;			/* a listening socket to use, paused; 0: make one */
+	/* the end of a command that may have changed something, before its answer; or NULL */
+	void (*changed)(void *arg) ndm_waits;
 	/*
 	 * yaml: the text of a definition, bytes long, or NULL for the file that ndmd was started
 	 * with.  dry: only say the plan.  NULL: control.c calls ndm_config_parse() and
@@ -51,5 +57,13 @@ void control_free(struct control *);
 
 /* "/run/ndm/control" for root, "$XDG_RUNTIME_DIR/ndm/control" otherwise; malloc'ed or NULL */
 char *control_default_path(void);
+
+/*
+ * Paused, nobody new is let in (they wait in the backlog), and connections end with the answer of
+ * what they have asked; waiting for an event ends at once.
+ */
+void control_pause(struct control *, bool pause);
+int control_listener(const struct control *);	/* its listening socket */
+void control_keep_socket(struct control *);	/* its name stays when we stop */
 
 #endif

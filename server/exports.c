@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "conn.h"
+#include "image.h"
 #include "ndmd.h"
 #include "tls.h"
 
@@ -127,6 +128,86 @@ static int rule_refuses(const struct ndmd *d, const struct export_rule *rule, co
 		if (tls_conn_is(c->tls, *p))
 			return 0;
 	return -EACCES;
+}
+
+/* ---- to the next process (takeover.c) ---- */
+
+void exports_pack(struct ndmd *d, struct image *im)
+{
+	const struct export_rule *rule;
+	char **p;
+	unsigned n = 0;
+
+	for (rule = d->rules; rule; rule = rule->next)
+		n++;
+	image_put_number(im, n);
+	for (rule = d->rules; rule; rule = rule->next) {
+		image_put_text(im, rule->device);
+		image_put_text(im, rule->name);
+		image_put_text(im, rule->description);
+		image_put_number(im, (rule->read_only ? 1 : 0) | (rule->hidden ? 2 : 0));
+		for (p = rule->allow; p && *p; p++)
+			image_put_text(im, *p);
+		image_put_text(im, NULL);
+	}
+}
+
+static int allow_add(struct export_rule *rule, unsigned n, const char *who)
+{
+	char **more = realloc(rule->allow, (n + 2) * sizeof *more);
+
+	if (!more)
+		return -ENOMEM;
+	rule->allow = more;
+	more[n + 1] = NULL;
+	more[n] = strdup(who);
+	return more[n] ? 0 : -ENOMEM;
+}
+
+static struct export_rule *rule_unpack(struct image_reader *r)
+{
+	struct export_rule *rule = calloc(1, sizeof *rule);
+	const char *who;
+	uint64_t flags;
+	unsigned n = 0;
+	int err = 0;
+
+	if (!rule)
+		return NULL;
+	rule->device = copy(image_text(r));
+	rule->name = copy(image_text(r));
+	rule->description = copy(image_text(r));
+	flags = image_number(r);
+	rule->read_only = flags & 1;
+	while (!err && (who = image_text(r)))
+		err = allow_add(rule, n++, who);
+	rule->hidden = flags & 2;
+	if (!err && rule->device && !r->bad)
+		return rule;
+	rule_free(rule);
+	return NULL;
+}
+
+/* Not in use (use = false): only read past. */
+int exports_unpack(struct ndmd *d, struct image_reader *r, bool use)
+{
+	uint64_t n = image_number(r);
+	struct export_rule *rule, **last = &d->rules;
+
+	while (*last)
+		last = &(*last)->next;
+	for (; n && !r->bad; n--) {
+		rule = rule_unpack(r);
+		if (!rule)
+			return r->bad ? 0 : -ENOMEM;	/* the reader says what is bad */
+		if (!use) {
+			rule_free(rule);
+			continue;
+		}
+		*last = rule;
+		last = &rule->next;
+	}
+	return 0;
 }
 
 /* ---- looking ---- */

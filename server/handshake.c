@@ -282,6 +282,10 @@ void handshake_run(struct conn *c)
 {
 	int r;
 
+	if (c->worker->parked) {		/* as it is, it goes on later or elsewhere */
+		flush_out(c);
+		return;
+	}
 	do {
 		r = phases[c->hs->phase](c);
 	} while (r > 0);
@@ -316,6 +320,10 @@ void handshake_ready(struct conn *c)
 {
 	struct handshake *hs = c->hs;
 
+	if (c->worker->parked) {
+		flush_out(c);
+		return;
+	}
 	if (hs->phase == PHASE_OPENING) {
 		conn_read_off(c);		/* a task has it */
 		conn_write_off(c);
@@ -355,7 +363,7 @@ void handshake_timer(struct conn *c)
 {
 	struct timeval patience = { .tv_sec = c->worker->ndmd->opt.handshake_s };
 
-	if (!patience.tv_sec)
+	if (!patience.tv_sec || c->worker->parked)
 		return;
 	if (!event_initialized(&c->hs->timer))
 		event_assign(&c->hs->timer, c->worker->base, -1, 0, timer_due, c);

@@ -23,6 +23,7 @@
 #include <event2/event.h>
 
 #include "conn.h"
+#include "image.h"
 #include "ndmd.h"
 
 #define BACKLOG 1024
@@ -37,6 +38,7 @@ struct listener {
 	unsigned batch;				/* how many are tried at once: as many as come */
 	char *uri;
 	char *unlink_path;
+	char *where;				/* as it was asked for, or NULL */
 	dev_t device;				/* of the socket file: is it still ours? */
 	ino_t inode;
 };
@@ -151,10 +153,11 @@ static void listener_free(struct listener *l)
 	if (l->fd >= 0)
 		close(l->fd);
 	/* another server may have taken the name over */
-	if (l->unlink_path && !lstat(l->unlink_path, &st) && st.st_dev == l->device &&
+	if (l->unlink_path && !l->ndmd->handed_over && !lstat(l->unlink_path, &st) && st.st_dev == l->device &&
 	    st.st_ino == l->inode)
 		unlink(l->unlink_path);
 	free(l->unlink_path);
+	free(l->where);
 	free(l->uri);
 	free(l);
 }
@@ -184,7 +187,7 @@ static int listener_add(struct ndmd *d, int fd, char *uri, const char *unlink_pa
 		l->inode = st.st_ino;
 	}
 	l->event = event_new(d->workers[0].base, fd, EV_READ | EV_PERSIST, acceptable, l);
-	if (!uri || !l->event || event_add(l->event, NULL)) {
+	if (!uri || !l->event || (!d->takeover && event_add(l->event, NULL))) {
 		listener_free(l);
 		return -ENOMEM;
 	}
@@ -202,6 +205,59 @@ void listen_stop(struct ndmd *d)
 		d->listeners = l->next;
 		listener_free(l);
 	}
+}
+
+void listen_pause(struct ndmd *d, bool pause)
+{
+	struct listener *l;
+
+	for (l = d->listeners; l; l = l->next) {
+		if (l->pause)
+			event_del(l->pause);
+		if (pause)
+			event_del(l->event);
+		else
+			event_add(l->event, NULL);
+	}
+}
+
+void listen_pack(struct ndmd *d, struct image *im)
+{
+	struct listener *l;
+	unsigned n = 0;
+
+	for (l = d->listeners; l; l = l->next)
+		n++;
+	image_put_number(im, n);
+	for (l = d->listeners; l; l = l->next) {
+		image_put_text(im, l->uri);
+		image_put_text(im, l->where);
+		image_put_text(im, l->unlink_path);
+		image_put_fd(im, l->fd);
+	}
+}
+
+int listen_adopt(struct ndmd *d, int fd, const char *uri, const char *where, const char *path)
+{
+	struct listener *l;
+	int err = listener_add(d, fd, strdup(uri), path);
+
+	if (err)
+		return err;
+	for (l = d->listeners; l->next; l = l->next)
+		;
+	l->where = where ? strdup(where) : NULL;
+	return 0;
+}
+
+static bool is_served(const struct ndmd *d, const char *where)
+{
+	const struct listener *l;
+
+	for (l = d->listeners; l; l = l->next)
+		if (l->where && !strcmp(l->where, where))
+			return true;
+	return false;
 }
 
 void listen_uris(void *ndmd, struct ndm_str *answer)
@@ -362,7 +418,7 @@ out:
 	return err;
 }
 
-int listen_on(struct ndmd *d, const char *where, struct ndm_str *why)
+static int listen_anew(struct ndmd *d, const char *where, struct ndm_str *why)
 {
 	if (!strncmp(where, "unix:", 5))
 		return listen_unix(d, where + 5, why);
@@ -372,6 +428,20 @@ int listen_on(struct ndmd *d, const char *where, struct ndm_str *why)
 		return listen_unix(d, where, why);
 	ndm_printf(why, "'%s' is neither unix:PATH nor tcp:HOST:PORT", where);
 	return -EINVAL;
+}
+
+int listen_on(struct ndmd *d, const char *where, struct ndm_str *why)
+{
+	struct listener *l;
+	int err;
+
+	if (d->takeover && is_served(d, where))
+		return 0;
+	err = listen_anew(d, where, why);
+	for (l = err ? NULL : d->listeners; l; l = l->next)
+		if (!l->next && !l->where)
+			l->where = strdup(where);
+	return err;
 }
 
 /* ---- handed over ---- */

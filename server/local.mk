@@ -11,6 +11,7 @@ server_parts = \
 	server/control.c server/control.h \
 	server/exports.c \
 	server/handshake.c server/handshake.h \
+	server/image.c server/image.h \
 	server/listen.c \
 	server/log.c server/log.h \
 	server/meta.c server/meta.h \
@@ -22,9 +23,13 @@ server_parts = \
 	server/ndmd.c server/ndmd.h \
 	server/opening.c \
 	server/options.c \
+	server/parcel.c \
 	server/pool.c server/pool.h \
 	server/reply.c \
+	server/state-file.c \
+	server/state.c server/state.h \
 	server/system.c \
+	server/takeover.c server/takeover.h \
 	server/tls.c server/tls.h \
 	server/transmit.c \
 	server/volumes.c \

@@ -16,7 +16,7 @@ enum {
 	OPT_TLS,
 	OPT_TLS_CERTIFICATES, OPT_TLS_PSK, OPT_TLS_VERIFY_PEER, OPT_STDIO, OPT_THREADS, OPT_DIRECT,
 	OPT_METRICS, OPT_EXIT_LAST, OPT_HANDSHAKE_TIMEOUT, OPT_IDLE_TIMEOUT,
-	OPT_MAX_CONNECTIONS,
+	OPT_MAX_CONNECTIONS, OPT_STATE, OPT_TAKEOVER,
 };
 
 static const struct option long_options[] = {
@@ -31,6 +31,8 @@ static const struct option long_options[] = {
 	{ "check", no_argument, NULL, OPT_CHECK },
 	{ "explain", no_argument, NULL, OPT_EXPLAIN },
 	{ "schema", no_argument, NULL, OPT_SCHEMA },
+	{ "takeover", no_argument, NULL, OPT_TAKEOVER },
+	{ "state", required_argument, NULL, OPT_STATE },
 	{ "run", required_argument, NULL, OPT_RUN },
 	{ "read-only", no_argument, NULL, OPT_READ_ONLY },
 	{ "unix", required_argument, NULL, OPT_UNIX },
@@ -76,9 +78,11 @@ static const char usage[] =
 	"      --idle-timeout S      clients that ask nothing for so long go; 0: never (0)\n"
 	"Process\n"
 	"      --control PATH        management socket; --no-control: none\n"
+	"      --state DIR           devices are kept there over a restart\n"
 	"      --metrics WHERE       a page, and counters for Prometheus: unix:PATH or tcp:HOST:PORT\n"
 	"      --run COMMAND         serve while COMMAND runs ($uri, $unixsocket), end as it ends\n"
 	"      --exit-last           end when the last client has left\n"
+	"      --takeover            take the place of the ndmd at --control, with its clients\n"
 	"      --daemon              go to the background once clients can connect\n"
 	"      --foreground          stay (the default)\n"
 	"      --pidfile FILE        written once clients can connect\n"
@@ -145,6 +149,8 @@ static int take_simple(struct options *o, int c, const char *arg)
 	case OPT_TLS_VERIFY_PEER: o->tls_verify_peer = o->tls_verify_peer_set = true; return 0;
 	case OPT_STDIO: o->stdio = o->exit_last = true; return 0;
 	case OPT_DIRECT: o->direct = true; return 0;
+	case OPT_TAKEOVER: o->takeover = true; return 0;
+	case OPT_STATE: o->state = arg; return 0;
 	case OPT_METRICS: o->metrics = arg; return 0;
 	case OPT_EXIT_LAST: o->exit_last = true; return 0;
 	case 'v': o->verbose = true; return 0;
@@ -177,6 +183,8 @@ static int check_options(const struct options *o)
 		return bad("--daemon and --foreground are opposites", NULL);
 	if (o->daemon && (o->stdio || o->run))
 		return bad("--daemon goes neither with --stdio nor with --run", NULL);
+	if (o->takeover && (o->stdio || o->run || o->no_control))
+		return bad("--takeover goes with neither --stdio, --run nor --no-control", NULL);
 	if (o->stdio && o->run)
 		return bad("--stdio does not go with --run", NULL);
 	if ((o->check || o->explain) && !o->config)

@@ -22,6 +22,8 @@
 
 #include "conn.h"
 #include "ndmd.h"
+#include "state.h"
+#include "takeover.h"
 #include "tls.h"
 
 #define STOP_SECONDS 10
@@ -56,6 +58,17 @@ static void kill_arrived(struct ndm_msg *msg)
 	for (c = w->conns; c; c = next) {
 		next = c->next;
 		conn_log(c, NDM_LOG_WARNING, "does not take its replies: cut off");
+		conn_kill(c);
+	}
+}
+
+static void drop_arrived(struct ndm_msg *msg)
+{
+	struct worker *w = (struct worker *)((char *)msg - offsetof(struct worker, kill_msg));
+	struct conn *c, *next;
+
+	for (c = w->conns; c; c = next) {
+		next = c->next;
 		conn_kill(c);
 	}
 }
@@ -100,6 +113,17 @@ static void control_gone(evutil_socket_t fd, short what, void *arg)
 	stop_workers(d);
 }
 
+void ndmd_leave(struct ndmd *d)
+{
+	d->stopping = d->removing = true;
+	listen_stop(d);
+	if (d->control) {
+		control_keep_socket(d->control);
+		control_stop(d->control);
+	}
+	control_gone(-1, 0, d);
+}
+
 static void removed(struct ndm_msg *msg)
 {
 	struct ndmd *d = (struct ndmd *)((char *)msg - offsetof(struct ndmd, msg));
@@ -112,6 +136,7 @@ static void remove_task(void *arg)
 	struct ndmd *d = arg;
 
 	ndm_lock(&d->apply_lock);
+	state_close(d);				/* what goes now comes again */
 	volumes_remove_all(d);
 	ndm_unlock(&d->apply_lock);
 	if (ndm_device_first(d->context)) {
@@ -139,6 +164,11 @@ void ndmd_conn_gone(struct ndmd *d)
 {
 	if (atomic_fetch_sub(&d->nconns, 1) != 1)
 		return;
+	if (d->takeover) {			/* none left: its next step */
+		takeover_look(d);
+		stop_check(d);
+		return;
+	}
 	if (d->opt.exit_last && !d->stopping && d->ready)
 		ndmd_stop(d, 0);
 	else
@@ -176,10 +206,16 @@ void ndmd_stop(struct ndmd *d, int status)
 
 	if (d->stopping)
 		return;
+	if (d->takeover && !d->takeover_incoming) {	/* when it is over, one way or the other */
+		d->stop_wanted = true;
+		d->status = status;
+		return;
+	}
 	d->stopping = true;
 	d->status = status;
 	d->stop_ns = ndm_now(d->workers[0].loop);
-	system_notify("STOPPING=1");
+	if (!d->handed_over)
+		system_notify("STOPPING=1");
 	listen_stop(d);
 	if (d->run_pid)
 		kill(d->run_pid, SIGTERM);
@@ -188,6 +224,11 @@ void ndmd_stop(struct ndmd *d, int status)
 		event_add(d->stop_timer, &patience);
 	ndm_spawn(d->workers[0].loop, "wake", wake_task, d);
 	for (i = 0; i < d->nworkers; i++) {
+		if (d->handed_over) {		/* clients are another's: not a word to them */
+			d->workers[i].kill_msg.fn = drop_arrived;
+			ndm_loop_post(d->workers[i].loop, &d->workers[i].kill_msg);
+			continue;
+		}
 		d->workers[i].drain_msg.fn = drain_arrived;
 		ndm_loop_post(d->workers[i].loop, &d->workers[i].drain_msg);
 	}
@@ -230,7 +271,7 @@ void ndmd_apply(struct ndmd *d)
 	char state[64];
 	struct timespec now;
 
-	if (!d->opt.config || d->stopping || !d->ready)
+	if (!d->opt.config || d->stopping || !d->ready || d->takeover)
 		return;
 	d->apply_again = true;
 	if (d->applying)
@@ -292,6 +333,21 @@ static int host_apply(void *arg, const char *yaml, size_t bytes, bool dry, struc
 	return volumes_apply(arg, yaml, bytes, dry, plan, why);
 }
 
+static void host_takeover(void *arg, int fd, int pid)
+{
+	takeover_asked(arg, fd, pid);
+}
+
+static void host_idle(void *arg)
+{
+	takeover_look(arg);
+}
+
+static void host_changed(void *arg)
+{
+	state_sync(arg);
+}
+
 /* The default socket is nice to have; one that was asked for must be had. */
 static int start_control(struct ndmd *d, struct ndm_str *why)
 {
@@ -300,12 +356,15 @@ static int start_control(struct ndmd *d, struct ndm_str *why)
 
 	d->control_host = (struct control_host){
 		.arg = d, .log = log_for_world(&d->log), .version = VERSION,
-		.listeners = listen_uris, .exports = exports_list, .apply = host_apply,
+		.listeners = listen_uris, .exports = exports_list, .apply = host_apply, .changed = host_changed,
+		.takeover = host_takeover, .idle = host_idle,
 	};
 	if (!d->opt.control && (d->opt.no_control || d->opt.stdio || d->opt.exit_last))
 		return 0;
 	if (!d->opt.control && !(path = control_default_path()))
 		return 0;
+	if (takeover_control_fd(d) > 0)
+		d->control_host.listener = takeover_control_fd(d);
 	err = control_start(&d->control, d->workers[0].base, d->context, &d->control_host,
 			    d->opt.control ? d->opt.control : path);
 	if (err && !d->opt.control) {
@@ -358,6 +417,10 @@ static int serve(struct ndmd *d, struct ndm_str *why)
 		err = system_watchdog_start(d);
 	if (err)
 		return err;
+	if (d->takeover)
+		err = takeover_commit(d, why);
+	if (err)
+		return err;
 	if (!d->listeners && !d->control && !d->opt.stdio)
 		log_line(&d->log, NDM_LOG_WARNING, "nobody can connect: there is no --listen");
 	listen_uris(d, &uris);
@@ -392,10 +455,28 @@ static void boot_task(void *arg)
 	struct ndm_str plan = { 0 };
 	unsigned i;
 
+	if (d->opt.state && !d->opt.check)
+		d->boot_err = state_open(d, &d->boot_why);
+	if (!d->boot_err && d->takeover)
+		d->boot_err = takeover_devices(d, &d->boot_why);
+	if (!d->boot_err && d->takeover)
+		d->boot_err = takeover_sockets(d, &d->boot_why);
+	if (!d->boot_err && !d->takeover)
+		state_load(d, false);
 	for (i = 0; i < d->opt.create.n && !d->boot_err && !d->opt.check; i++)
-		d->boot_err = volumes_create(d, d->opt.create.list[i], &d->boot_why);
+		if (!d->takeover)		/* else they are there */
+			d->boot_err = volumes_create(d, d->opt.create.list[i], &d->boot_why);
 	if (!d->boot_err && d->config)
 		d->boot_err = volumes_bring(d, d->config, d->opt.check, &plan, &d->boot_why);
+	if (!d->boot_err && d->takeover)
+		d->boot_err = takeover_clients(d, &d->boot_why);
+	if (!d->boot_err) {
+		if (!d->takeover)
+			state_load(d, true);
+		else if (d->config)
+			state_file_names(d, d->config);
+		state_follow(d);
+	}
 	if (d->opt.check && plan.len)
 		fwrite(plan.text, 1, plan.len, stdout);
 	ndm_str_free(&plan);
@@ -416,6 +497,8 @@ static void take_settings(struct ndmd *d)
 		o->listen = (struct strings){ s->listen, s->nlisten };
 	if (!o->control)
 		o->control = s->control;
+	if (!o->state)
+		o->state = s->state;
 	if (!o->metrics)
 		o->metrics = s->metrics;
 	if (!o->tls_mode)
@@ -518,6 +601,8 @@ static void clean_up(struct ndmd *d)
 		event_free(d->stop_timer);
 	system_cleanup(d);
 	exports_free_rules(d);
+	takeover_free(d);
+	state_free(d);
 	tls_free(d->tls);
 	if (d->config)
 		ndm_config_free(d->config);
@@ -565,6 +650,22 @@ static int explain(struct ndmd *d)
 	return fflush(stdout) ? 1 : 0;
 }
 
+/* From the ndmd that runs; what it listens on for commands becomes ours, too. */
+static int fetch(struct ndmd *d)
+{
+	char *path = d->opt.control ? NULL : control_default_path();
+	struct ndm_str why = { 0 };
+	int err;
+
+	d->takeover_incoming = true;
+	err = takeover_fetch(d, d->opt.control ? d->opt.control : path ? path : "", &why);
+	if (err)
+		log_line(&d->log, NDM_LOG_ERROR, "%s", why.text);
+	ndm_str_free(&why);
+	free(path);
+	return err;
+}
+
 int ndmd_main(struct options *opt)
 {
 	struct ndmd d = { .opt = *opt, .ready_fd = -1 };
@@ -597,6 +698,11 @@ int ndmd_main(struct options *opt)
 	}
 	if (opt->explain)
 		explain(&d);
+	if (d.opt.takeover && fetch(&d)) {
+		stop_workers(&d);
+		clean_up(&d);
+		return 1;
+	}
 	ndm_mutex_init(&d.apply_lock, d.workers[0].loop);
 	ndm_loop_begin(d.workers[0].loop);
 	ndm_spawn(d.workers[0].loop, "boot", boot_task, &d);

@@ -21,6 +21,10 @@ struct conn;
 struct listener;
 struct export_rule;
 struct metrics;
+struct state;
+struct takeover;
+struct image;
+struct image_reader;
 struct tls;
 
 enum tls_mode { TLS_OFF, TLS_ON, TLS_REQUIRE };
@@ -31,10 +35,11 @@ struct options {
 	struct strings listen, create;
 	const char *config;			/* YAML file */
 	const char *control;			/* NULL: the default path, if that can be had */
+	const char *state;			/* folder, or NULL */
 	const char *metrics, *pidfile, *run;
 	const char *tls_mode, *tls_certificates, *tls_psk;
 	bool tls_verify_peer, tls_verify_peer_set;
-	bool check, explain, daemon, foreground, read_only, stdio, direct, verbose, no_control;
+	bool check, explain, daemon, foreground, read_only, stdio, direct, verbose, no_control, takeover;
 	bool exit_last;				/* when the last client leaves */
 	unsigned threads;
 	unsigned handshake_s, idle_s;		/* time-outs in seconds; 0 = none */
@@ -57,6 +62,7 @@ struct ndmd {
 	struct tls *tls;
 	enum tls_mode tls_mode;
 	struct metrics *metrics;
+	struct state *state;			/* NULL: nothing is kept */
 
 	atomic_uint nconns;			/* of all workers, or between two */
 	atomic_uint_fast64_t next_conn;
@@ -65,6 +71,13 @@ struct ndmd {
 	struct event *watchdog;
 	bool ready;				/* clients have been let in */
 	bool stopping, removing, applying, apply_again;
+	struct takeover *takeover;		/* under way */
+	bool takeover_incoming;			/* we are the new process */
+	unsigned park_generation;
+	atomic_uint nopening;			/* exports being opened */
+	atomic_bool await_opened;		/* tell takeover.c of the last */
+	bool handed_over;			/* another process has sockets and pid file */
+	bool stop_wanted;			/* once the takeover is over */
 	int status;				/* of exit */
 	uint64_t stop_ns;
 	struct ndm_str boot_why;
@@ -79,6 +92,7 @@ struct ndmd {
 /* ndmd.c */
 int ndmd_main(struct options *);
 void ndmd_stop(struct ndmd *, int status);
+void ndmd_leave(struct ndmd *);			/* another process serves */
 void ndmd_conn_gone(struct ndmd *);
 void ndmd_apply(struct ndmd *);			/* the YAML file again */
 
@@ -113,6 +127,8 @@ void exports_each(struct ndmd *, const struct conn *, bool (*fn)(void *, const s
 unsigned exports_count(struct ndmd *);
 void exports_set_rules(struct ndmd *, const struct ndm_config *);
 void exports_free_rules(struct ndmd *);
+void exports_pack(struct ndmd *, struct image *);	/* rules */
+int exports_unpack(struct ndmd *, struct image_reader *, bool use);
 void exports_list(void *ndmd, struct ndm_str *);	/* for the control socket */
 
 /* listen.c */
@@ -120,6 +136,10 @@ int listen_on(struct ndmd *, const char *where, struct ndm_str *why);
 int listen_activated(struct ndmd *, struct ndm_str *why);	/* LISTEN_FDS; how many */
 int listen_stdio(struct ndmd *);
 void listen_stop(struct ndmd *);
+void listen_pause(struct ndmd *, bool pause);	/* who comes waits in the backlog */
+void listen_pack(struct ndmd *, struct image *);
+/* takes fd; paused.  where: as it was asked for, or NULL; path: of its socket, or NULL */
+int listen_adopt(struct ndmd *, int fd, const char *uri, const char *where, const char *path);
 void listen_uris(void *ndmd, struct ndm_str *);
 
 /* system.c: the service manager, the child of --run, the pid file */

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "handshake.h"
+#include "takeover.h"
 
 #define PREFERRED_BYTES 4096u
 #define PREFERRED_MAX_BYTES (32u << 20)
@@ -144,9 +145,10 @@ void opening_done(struct conn *c)
 	struct worker *w = c->worker;
 
 	c->opening = false;
+	takeover_opened(w->ndmd);
 	c->opener = o->opener;
 	o->opener = NULL;
-	if (c->closing || w->draining) {
+	if (c->closing || w->draining || (w->parked && c->tls)) {
 		conn_close(c);
 		return;
 	}
@@ -227,5 +229,6 @@ void opening_start(struct conn *c)
 {
 	handshake_timer_off(c->hs);
 	c->opening = true;
+	atomic_fetch_add(&c->worker->ndmd->nopening, 1);
 	ndm_spawn(c->worker->loop, "open", opening_task, c);
 }

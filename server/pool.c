@@ -174,6 +174,14 @@ struct area *pool_area(struct pool *pool)
 	return a;
 }
 
+struct area *pool_area_whole(struct pool *pool)
+{
+	if (pool->area)
+		area_put(pool, pool->area);
+	pool->area = NULL;
+	return pool_area(pool);
+}
+
 /* ---- requests ---- */
 
 struct request *pool_request_get(struct pool *pool)

@@ -52,6 +52,7 @@ bool pool_trim(struct pool *);
  */
 #define AREA_ROOM (96u << 10)
 struct area *pool_area(struct pool *);
+struct area *pool_area_whole(struct pool *);	/* likewise, with AREA_BYTES free */
 void area_put(struct pool *, struct area *);
 
 /* not zeroed */

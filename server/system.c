@@ -267,7 +267,7 @@ void system_cleanup(struct ndmd *d)
 		rmdir(d->run_folder);
 	free(d->run_folder);
 	free(d->run_control);
-	if (d->opt.pidfile && d->ready)
+	if (d->opt.pidfile && d->ready && !d->handed_over)
 		unlink(d->opt.pidfile);
 	if (d->watchdog)
 		event_free(d->watchdog);

@@ -474,7 +474,7 @@ void transmit_again(struct conn *c)
 {
 	struct area *a = c->pending;
 
-	if (c->closing || c->hs)
+	if (c->closing || c->hs || c->worker->parked)
 		return;
 	if (c->held) {
 		if (over_limit(c))
@@ -491,6 +491,50 @@ void transmit_again(struct conn *c)
 	conn_read_on(c);
 	if (c->tls)
 		transmit_readable(c);
+}
+
+/* A payload that has only begun to come; false: it is all there, or something else is wrong. */
+static bool revive_partial(struct conn *c, uint8_t *p, size_t have)
+{
+	unsigned bytes = c->mode == REPLY_EXTENDED ? NBD_EXT_REQUEST_BYTES : NBD_REQUEST_BYTES;
+	struct header h;
+	size_t taken;
+
+	if (have < bytes || c->discard)
+		return false;
+	if (!parse_header(c, p, &h))
+		return true;
+	have -= bytes;
+	if (h.payload <= have)
+		return false;
+	taken = take_request(c, &h, NULL, p + bytes, have);
+	if (c->discard)
+		c->discard -= have - taken;
+	return true;
+}
+
+void transmit_revive(struct conn *c)
+{
+	uint8_t *bytes = c->revive;
+	struct area *a;
+
+	c->heard_tick = c->worker->idle_tick;
+	if (!bytes || c->closing)
+		return;
+	c->revive = NULL;
+	if (!revive_partial(c, bytes, c->revive_bytes)) {
+		a = pool_area_whole(&c->worker->pool);
+		if (!a || c->revive_bytes > AREA_BYTES) {
+			conn_drop(c, "too much at once");
+		} else {
+			memcpy(a->data, bytes, c->revive_bytes);
+			a->refs++;
+			area_fill(a, c->revive_bytes);
+			parse(c, a, a->data, c->revive_bytes);
+			area_put(&c->worker->pool, a);
+		}
+	}
+	free(bytes);
 }
 
 void transmit_start(struct conn *c, const uint8_t *received, size_t bytes)

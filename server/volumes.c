@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "ndmd.h"
+#include "state.h"
 
 #define CONFIG_BYTES_MAX (16u << 20)
 
@@ -200,7 +201,11 @@ int volumes_apply(struct ndmd *d, const char *yaml, size_t bytes, bool dry, stru
 	if (err)
 		return err;
 	ndm_lock(&d->apply_lock);
+	if (!yaml && !dry)
+		state_file_names(d, config);
 	err = volumes_bring(d, config, dry, plan, why);
+	if (!dry)
+		state_sync(d);
 	ndm_unlock(&d->apply_lock);
 	ndm_config_free(config);
 	return err;

@@ -8,6 +8,7 @@
 
 #include "conn.h"
 #include "ndmd.h"
+#include "takeover.h"
 #include "worker.h"
 
 #define TRIM_SECONDS 5
@@ -54,6 +55,8 @@ static void idle_due(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	if (w->parked)
+		return;
 	w->idle_tick++;
 	for (c = w->conns; c; c = next) {
 		next = c->next;
@@ -243,6 +246,8 @@ void worker_turn(struct worker *w)
 		free_finished(w);
 		ndm_loop_end(w->loop);
 	}
+	if (w->parked)
+		takeover_turn(w);
 	trim_later(w);
 }
 

@@ -17,6 +17,7 @@
 
 #include <ndm.h>
 
+#include "image.h"
 #include "pool.h"
 
 struct conn;
@@ -48,6 +49,12 @@ struct worker {
 	struct conn *again, *again_last;	/* may be over their limit no more */
 	bool starving;			/* somebody is held back by bytes_max */
 	struct worker_counters count;
+	/* takeover */
+	bool parked;			/* nothing is read: see parcel.c */
+	unsigned park_generation, quiet_generation;
+	atomic_bool quiet_posted;
+	struct ndm_msg park_msg, quiet_msg, pack_msg, unpark_msg;
+	struct image parcel;
 };
 
 int worker_init(struct worker *, struct ndmd *, unsigned index);

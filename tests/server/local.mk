@@ -14,6 +14,8 @@ server_tests = \
 	tests/server/protocol.sh \
 	tests/server/keys-hidden.sh \
 	tests/server/soak.sh \
+	tests/server/state.sh \
+	tests/server/takeover.sh \
 	tests/server/tls.sh
 
 TESTS += $(server_tests)

@@ -1,0 +1,443 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * image.c - devices as bytes, and from bytes again.  See image.h.
+ *
+ * Tables are kept as targets print them, keys and all: the image goes through a socket into the
+ * other process's memory and never to a disk.  Numbers in them stay right, because numbers are
+ * handed over as well.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "image.h"
+#include "ndmd.h"
+
+#define BACKING_MAJOR 240			/* as ndm_context_backings() says them */
+#define DEVICES_MAX (1u << 20)
+#define LINES_MAX (1u << 20)
+
+/* ---- bytes ---- */
+
+static void put_raw(struct image *im, const void *bytes, size_t n)
+{
+	size_t before = im->bytes.len;
+
+	ndm_str_put(&im->bytes, bytes, n);
+	im->no_memory |= im->bytes.len != before + n;
+}
+
+void image_put_number(struct image *im, uint64_t n)
+{
+	put_raw(im, &n, sizeof n);
+}
+
+void image_put(struct image *im, const void *bytes, size_t n)
+{
+	image_put_number(im, n);
+	put_raw(im, bytes, n);
+}
+
+void image_put_text(struct image *im, const char *text)
+{
+	image_put(im, text ? text : "", text ? strlen(text) + 1 : 0);
+}
+
+void image_put_fd(struct image *im, int fd)
+{
+	unsigned cap = im->fds_cap ? 2 * im->fds_cap : 16;
+	int *grown;
+
+	if (im->nfds == im->fds_cap) {
+		grown = realloc(im->fds, cap * sizeof *grown);
+		if (!grown) {
+			im->no_memory = true;
+			return;
+		}
+		im->fds = grown;
+		im->fds_cap = cap;
+	}
+	im->fds[im->nfds++] = fd;
+}
+
+void image_free(struct image *im)
+{
+	if (im->bytes.text)
+		explicit_bzero(im->bytes.text, im->bytes.cap);	/* it may hold keys */
+	ndm_str_free(&im->bytes);
+	free(im->fds);
+	*im = (struct image){ 0 };
+}
+
+uint64_t image_number(struct image_reader *r)
+{
+	uint64_t n;
+
+	if (r->bad || (size_t)(r->end - r->at) < sizeof n) {
+		r->bad = true;
+		return 0;
+	}
+	memcpy(&n, r->at, sizeof n);
+	r->at += sizeof n;
+	return n;
+}
+
+const char *image_bytes(struct image_reader *r, size_t *bytes)
+{
+	uint64_t n = image_number(r);
+	const char *at = r->at;
+
+	*bytes = 0;
+	if (r->bad || n > (uint64_t)(r->end - r->at)) {
+		r->bad = true;
+		return "";
+	}
+	r->at += n;
+	*bytes = (size_t)n;
+	return at;
+}
+
+const char *image_text(struct image_reader *r)
+{
+	size_t n;
+	const char *text = image_bytes(r, &n);
+
+	if (!n)
+		return NULL;
+	if (memchr(text, '\0', n) != text + n - 1) {
+		r->bad = true;
+		return NULL;
+	}
+	return text;
+}
+
+/* ---- all devices ---- */
+
+static struct ndm_device **hold_all(struct ndmd *d, unsigned *n)
+{
+	struct ndm_device *dev, **list;
+
+	*n = 0;
+	for (dev = ndm_device_first(d->context); dev; dev = ndm_device_next(dev))
+		++*n;
+	list = calloc(*n + 1, sizeof *list);
+	*n = 0;
+	for (dev = ndm_device_first(d->context); dev && list; dev = ndm_device_next(dev)) {
+		ndm_device_hold(dev);
+		list[(*n)++] = dev;
+	}
+	return list;
+}
+
+static void put_all(struct ndm_device **list, unsigned n)
+{
+	while (n)
+		ndm_device_put(list[--n]);
+	free(list);
+}
+
+/* ---- what cannot be handed over ---- */
+
+static bool is_memory(const char *backings, unsigned minor)
+{
+	char head[32];
+	size_t n = (size_t)snprintf(head, sizeof head, "%d:%u\t", BACKING_MAJOR, minor);
+	const char *line;
+
+	for (line = backings; line && *line; line = strchr(line, '\n'), line += !!line) {
+		if (!strncmp(line, head, n))
+			return !strncmp(line + n, "mem:", 4);
+		if (!strchr(line, '\n'))
+			break;
+	}
+	return false;
+}
+
+static int check_one(struct ndm_device *dev, bool inactive, const char *backings,
+		     struct ndm_str *why)
+{
+	struct ndm_device_info info;
+	uint32_t (*list)[2];
+	unsigned i, n;
+	int err = ndm_device_deps(dev, inactive, &list, &n);
+
+	if (err)
+		return err;
+	for (i = 0; i < n && !err; i++)
+		if (list[i][0] == BACKING_MAJOR && is_memory(backings, list[i][1])) {
+			ndm_device_info(dev, &info);
+			ndm_printf(why, "%s stands on memory of this process (mem:), which cannot be "
+				   "handed over", info.name);
+			err = -EBUSY;
+		}
+	ndm_free(list);
+	return err;
+}
+
+int image_check_devices(struct ndmd *d, struct ndm_str *why)
+{
+	struct ndm_str backings = { 0 };
+	struct ndm_device **list;
+	unsigned i, n;
+	int err = 0;
+
+	list = hold_all(d, &n);
+	if (!list)
+		return -ENOMEM;
+	ndm_context_backings(d->context, &backings);
+	for (i = 0; i < n && !err; i++) {
+		err = check_one(list[i], false, backings.text, why);
+		if (!err)
+			err = check_one(list[i], true, backings.text, why);
+	}
+	ndm_str_free(&backings);
+	put_all(list, n);
+	return err;
+}
+
+/* ---- packing ---- */
+
+static int pack_table(struct ndm_device *dev, bool inactive, struct image *im)
+{
+	struct ndm_target_status *list;
+	bool read_only = false;
+	unsigned i, n;
+	int err;
+
+	err = ndm_device_status(dev, NDM_STATUS_TABLE, NDM_STATUS_SHOWKEYS | NDM_STATUS_NOFLUSH,
+				inactive, &list, &n, &read_only);
+	if (err)
+		return err;
+	image_put_number(im, n);
+	image_put_number(im, read_only);
+	for (i = 0; i < n; i++) {
+		image_put_number(im, list[i].start);
+		image_put_number(im, list[i].nr);
+		image_put_text(im, list[i].type);
+		image_put_text(im, list[i].text ? list[i].text : "");
+	}
+	ndm_target_status_free(list, n);
+	return 0;
+}
+
+static int pack_device(struct ndm_device *dev, struct image *im)
+{
+	struct ndm_device_memory m;
+	struct ndm_device_info info;
+	unsigned i;
+	int err;
+
+	ndm_device_info(dev, &info);
+	ndm_device_recall(dev, &m);
+	image_put_text(im, info.name);
+	image_put_text(im, *info.uuid ? info.uuid : NULL);
+	image_put_number(im, info.minor);
+	image_put_number(im, info.flags);
+	image_put_number(im, m.event_nr);
+	for (i = 0; i < 4; i++)
+		image_put_number(im, m.geometry[i]);
+	image_put(im, m.declared, m.declared_bytes);
+	err = pack_table(dev, false, im);
+	return err ? err : pack_table(dev, true, im);
+}
+
+int image_pack_devices(struct ndmd *d, struct image *im, struct ndm_str *why)
+{
+	struct ndm_str backings = { 0 };
+	struct ndm_device **list;
+	unsigned i, n;
+	int err = 0;
+
+	list = hold_all(d, &n);
+	if (!list)
+		return -ENOMEM;
+	ndm_context_backings(d->context, &backings);
+	image_put_text(im, backings.text ? backings.text : "");
+	ndm_str_free(&backings);
+	image_put_number(im, n);
+	for (i = 0; i < n && !err; i++)
+		err = pack_device(list[i], im);
+	put_all(list, n);
+	if (!err && im->no_memory)
+		err = -ENOMEM;
+	if (err)
+		ndm_printf(why, "the tables cannot be had: %s", strerror(-err));
+	return err;
+}
+
+/* ---- making ---- */
+
+struct table { struct ndm_table_line *lines; unsigned n; bool read_only; };
+
+struct kept {
+	const char *name, *uuid;
+	unsigned minor, flags;
+	struct ndm_device_memory memory;
+	struct table live, inactive;
+	struct ndm_device *device;
+	bool up;
+};
+
+static void read_table(struct image_reader *r, struct table *t)
+{
+	uint64_t n = image_number(r);
+	unsigned i;
+
+	t->read_only = image_number(r);
+	if (n > LINES_MAX || !(t->lines = calloc(n + 1, sizeof *t->lines)))
+		r->bad = true;
+	for (i = 0; i < n && !r->bad; i++) {
+		t->lines[i].start = image_number(r);
+		t->lines[i].nr = image_number(r);
+		t->lines[i].type = image_text(r);
+		t->lines[i].args = image_text(r);
+		if (!t->lines[i].type || !t->lines[i].args)
+			r->bad = true;
+	}
+	t->n = (unsigned)n;
+}
+
+static void read_kept(struct image_reader *r, struct kept *k)
+{
+	unsigned i;
+
+	k->name = image_text(r);
+	k->uuid = image_text(r);
+	k->minor = (unsigned)image_number(r);
+	k->flags = (unsigned)image_number(r);
+	k->memory.event_nr = (uint32_t)image_number(r);
+	for (i = 0; i < 4; i++)
+		k->memory.geometry[i] = image_number(r);
+	k->memory.declared = image_bytes(r, &k->memory.declared_bytes);
+	if (!k->memory.declared_bytes)
+		k->memory.declared = NULL;
+	read_table(r, &k->live);
+	read_table(r, &k->inactive);
+	if (!k->name)
+		r->bad = true;
+}
+
+/* Is a device that this table stands on still to come? */
+static bool must_wait(const struct table *t, const struct kept *all, unsigned n)
+{
+	unsigned i, j, major, minor;
+	const char *p;
+
+	for (i = 0; i < t->n; i++)
+		for (p = t->lines[i].args; *p; p += strcspn(p, " "), p += strspn(p, " ")) {
+			if (sscanf(p, "%u:%u", &major, &minor) != 2 || major != NDM_MAJOR)
+				continue;
+			for (j = 0; j < n; j++)
+				if (all[j].minor == minor && !all[j].up && all[j].live.n)
+					return true;
+		}
+	return false;
+}
+
+static int bring_up(struct kept *k, struct ndm_str *why)
+{
+	struct ndm_str reason = { 0 };
+	int err = 0;
+
+	k->up = true;
+	if (k->live.n)
+		err = ndm_device_load(k->device, k->live.lines, k->live.n, k->live.read_only, &reason);
+	if (!err && k->live.n)
+		err = ndm_device_resume(k->device, 0, &reason);
+	if (err)
+		ndm_printf(why, "%s: %s", k->name, reason.len ? reason.text : strerror(-err));
+	ndm_str_free(&reason);
+	return err;
+}
+
+static int bring_up_all(struct kept *all, unsigned n, struct ndm_str *why)
+{
+	bool progress = true, forced;
+	unsigned i;
+	int err = 0;
+
+	while (progress && !err) {
+		progress = false;
+		for (i = 0; i < n && !err; i++)
+			if (!all[i].up && !must_wait(&all[i].live, all, n)) {
+				err = bring_up(&all[i], why);
+				progress = true;
+			}
+		for (i = 0, forced = progress; i < n && !err && !forced; i++)
+			if (!all[i].up) {	/* in a circle: cannot be, but must end */
+				err = bring_up(&all[i], why);
+				forced = progress = true;
+			}
+	}
+	return err;
+}
+
+/* What is less than a live table; last, because what stands above has been started by now. */
+static int finish(struct ndmd *d, struct kept *k)
+{
+	struct ndm_str why = { 0 };
+	int err;
+
+	if (k->inactive.n && ndm_device_load(k->device, k->inactive.lines, k->inactive.n,
+					     k->inactive.read_only, &why))
+		log_line(&d->log, NDM_LOG_WARNING, "%s: its inactive table is lost: %s", k->name,
+			 why.len ? why.text : "no reason given");
+	ndm_str_free(&why);
+	if ((k->flags & NDM_DEVICE_SUSPENDED) && k->live.n)
+		ndm_device_suspend(k->device, NDM_SUSPEND_NOFLUSH | NDM_SUSPEND_NOLOCKFS);
+	err = ndm_device_remember(k->device, &k->memory);
+	return err;
+}
+
+static int make_all(struct ndmd *d, struct kept *all, unsigned n, struct ndm_str *why)
+{
+	unsigned i;
+	int err = 0;
+
+	for (i = 0; i < n && !err; i++) {
+		err = ndm_device_create(d->context, all[i].name, all[i].uuid, (int)all[i].minor,
+					&all[i].device);
+		if (err) {
+			ndm_printf(why, "%s: %s", all[i].name, strerror(-err));
+			all[i].device = NULL;
+		} else {
+			ndm_device_hold(all[i].device);
+		}
+	}
+	if (!err)
+		err = bring_up_all(all, n, why);
+	for (i = 0; i < n && !err; i++)
+		err = finish(d, &all[i]);
+	for (i = 0; i < n; i++)
+		if (all[i].device)
+			ndm_device_put(all[i].device);
+	return err;
+}
+
+int image_make_devices(struct ndmd *d, struct image_reader *r, struct ndm_str *why)
+{
+	const char *backings = image_text(r);
+	uint64_t n = image_number(r);
+	struct kept *all = NULL;
+	unsigned i;
+	int err = -EBADMSG;
+
+	if (r->bad || !backings || n > DEVICES_MAX)
+		return -EBADMSG;
+	all = calloc(n + 1, sizeof *all);
+	for (i = 0; all && i < n && !r->bad; i++)
+		read_kept(r, &all[i]);
+	if (all && !r->bad) {
+		/* a process that takes its own devices back has its numbers still */
+		err = ndm_context_backings_set(d->context, backings);
+		if (!err || err == -EBUSY)
+			err = make_all(d, all, (unsigned)n, why);
+	}
+	for (i = 0; all && i < n; i++) {
+		free(all[i].live.lines);
+		free(all[i].inactive.lines);
+	}
+	free(all);
+	return err;
+}
