@@ -5,6 +5,7 @@
 # seed does lose one; the same seed leaves the same bytes.
 #
 #	SEEDS=200	crashes with FULL (4), and at most as many with OFF
+export TEST_LIMIT_S=${TEST_LIMIT_S:-$((600 + ${SEEDS:-0} * 10))}
 . "$(dirname "$0")/functions.sh"
 requires_ndmd
 requires_fuse

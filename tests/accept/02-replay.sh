@@ -6,6 +6,7 @@
 # are named; one that does not is not blamed.
 #
 #	STATES=1000	how many states of the good engine are looked at, at least (120)
+export TEST_LIMIT_S=${TEST_LIMIT_S:-$((600 + ${STATES:-0} * 2))}
 . "$(dirname "$0")/functions.sh"
 requires_ndmd
 requires_program xz mke2fs e2fsck debugfs nbdcopy
