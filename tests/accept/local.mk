@@ -2,5 +2,6 @@
 # The stories that a user would tell, as tests.  Each runs as an ordinary user.
 shell_tests += tests/accept/01-powerfail-sqlite.sh
 shell_tests += tests/accept/02-replay.sh
+shell_tests += tests/accept/06-verity-tls.sh
 shell_tests += tests/accept/07-move.sh
 EXTRA_DIST += tests/accept/functions.sh tests/accept/bank.py tests/accept/journal.py
