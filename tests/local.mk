@@ -82,6 +82,7 @@ shell_tests += tests/interop/verity-signature.sh
 shell_tests += tests/interop/integritysetup.sh
 shell_tests += tests/interop/reencrypt.sh
 shell_tests += tests/interop/stack-crypto.sh
+shell_tests += tests/interop/kernel-crypto.sh
 shell_tests += tests/interop/luks-yaml.sh
 shell_tests += tests/interop/plugin.sh
 shell_tests += tests/interop/store-files.sh
