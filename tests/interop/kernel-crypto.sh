@@ -27,7 +27,7 @@ cs() { "$NDM" cryptsetup -q "$@"; }
 
 put() { nbdcopy first "$(uri "$1")"; }
 get() {	# NAME FILE: is the file at the volume's begin?
-	nbdcopy "$(uri "$1")" - | head -c $SIZE | cmp -s - "$2"
+	nbdcopy "$(uri "$1")" got && cmp -s -n $SIZE got "$2"
 }
 failures=0
 wrong() { say "$*"; failures=$((failures + 1)); }
