@@ -121,8 +121,8 @@ luks luks2-chacha "${small[@]}" --integrity poly1305 -c chacha20-random -s 256 -
 format() { echo "$1|format|$2" >> cases; echo "$1" > "$1.what"; }
 format theirs-luks1 "--type luks1"
 format theirs-luks2 "${small[*]} --sector-size 4096"
-format theirs-hmac "${small[*]} --integrity hmac-sha256 --sector-size 4096 --integrity-no-wipe"
-format theirs-gcm "${small[*]} --integrity aead -c aes-gcm-random -s 256 --integrity-no-wipe"
+format theirs-hmac "${small[*]} --integrity hmac-sha256 --sector-size 4096"
+format theirs-gcm "${small[*]} --integrity aead -c aes-gcm-random -s 256"
 
 # ---- re-encryption, begun here and finished there, and the other way
 begun() {	# NAME KIND OPTION...: a device, for now as it was made
