@@ -108,6 +108,7 @@ static int run_option(struct conn *c, uint32_t number, const uint8_t *data, uint
 			conn_drop(c, "asks for an export without TLS");
 			return -1;
 		}
+		conn_log(c, NDM_LOG_INFO, "asks for something without TLS, which is required");
 		option_error(hs, number, NBD_REP_ERR_TLS_REQD, "this server requires TLS");
 		return 1;
 	}

@@ -84,6 +84,7 @@ shell_tests += tests/interop/verity-signature.sh
 shell_tests += tests/interop/integritysetup.sh
 shell_tests += tests/interop/reencrypt.sh
 shell_tests += tests/interop/stack-crypto.sh
+shell_tests += tests/interop/kernel-crypto.sh
 shell_tests += tests/interop/luks-yaml.sh
 shell_tests += tests/interop/nbd-ko.sh
 shell_tests += tests/interop/plugin.sh

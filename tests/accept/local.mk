@@ -3,5 +3,6 @@
 shell_tests += tests/accept/01-powerfail-sqlite.sh
 shell_tests += tests/accept/02-replay.sh
 shell_tests += tests/accept/04-multipath.sh
+shell_tests += tests/accept/06-verity-tls.sh
 shell_tests += tests/accept/07-move.sh
 EXTRA_DIST += tests/accept/functions.sh tests/accept/bank.py tests/accept/journal.py
