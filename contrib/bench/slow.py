@@ -7,6 +7,7 @@ their handshake, beside ones that never finish a request, beside 1,000 connects 
 
 Starts NDMD itself, on a unix socket.  The good client reads 4 KiB at depth 1.  Each round measures
 it alone, and then beside each kind; the medians over the rounds are printed."""
+import mmap
 import os
 import signal
 import socket
@@ -21,6 +22,11 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../
 from nbdraw import *
 
 CROWD, PER_SECOND = 500, 1000
+done = mmap.mmap(-1, 8)			# what the ill-behaved have done, shared with them
+
+
+def count():
+    done[:] = struct.pack("=Q", struct.unpack("=Q", done[:])[0] + 1)
 
 
 def ready(path):
@@ -40,6 +46,7 @@ def half_handshakes(path):
         for c in list(crowd):
             try:
                 c.s.send(b"O", socket.MSG_DONTWAIT)
+                count()
             except OSError:
                 crowd.remove(c)
             time.sleep(0.001)
@@ -53,6 +60,7 @@ def half_requests(path):
     while True:
         for c in crowd:
             c.put(b"x")
+            count()
             time.sleep(0.001)
 
 
@@ -64,6 +72,7 @@ def connects(path):
         s.connect(path)
         s.recv(18)
         s.close()
+        count()
         due += 1 / PER_SECOND
         ahead = due - time.monotonic()
         if ahead > 0:
@@ -94,12 +103,14 @@ def beside(what, path, seconds):
         finally:
             os._exit(1)
     time.sleep(1.5)				# the crowd is there
+    before, begin = struct.unpack("=Q", done[:])[0], time.monotonic()
     found = latencies(path, seconds)
+    rate = (struct.unpack("=Q", done[:])[0] - before) / (time.monotonic() - begin)
     if os.waitpid(child, os.WNOHANG)[0]:
         sys.exit(f"{what.__name__} came to an end by itself")
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
-    return found
+    return *found, rate
 
 
 def main():
@@ -115,15 +126,16 @@ def main():
             time.sleep(0.01)
         found = {}
         for _ in range(rounds):
-            found.setdefault("alone", []).append(latencies(path, seconds))
+            found.setdefault("alone", []).append((*latencies(path, seconds), 0))
             for what in half_handshakes, half_requests, connects:
                 found.setdefault(what.__name__, []).append(beside(what, path, seconds))
         alone = None
-        print("| beside | p50 us | p99 us | p50 / alone | p99 / alone |\n|---|---|---|---|---|")
+        print("| beside | bytes or connects / s | p50 us | p99 us | p50 / alone | p99 / alone |")
+        print("|---|---|---|---|---|---|")
         for name, samples in found.items():
-            p50, p99 = (statistics.median(s[i] for s in samples) for i in (0, 1))
+            p50, p99, rate = (statistics.median(s[i] for s in samples) for i in range(3))
             alone = alone or (p50, p99)
-            print(f"| {name} | {p50:.1f} | {p99:.1f} | {p50 / alone[0]:.2f} | {p99 / alone[1]:.2f} |")
+            print(f"| {name} | {rate:.0f} | {p50:.1f} | {p99:.1f} | {p50 / alone[0]:.2f} | {p99 / alone[1]:.2f} |")
     finally:
         server.terminate()
         server.wait()

@@ -50,3 +50,26 @@ SH
 run_vm sh "$T/shared/cut" "$T/shared" write > cut.err 2>&1 || :	# it never comes to an end of its own
 [ -s shared/sum ] || fail "it wrote nothing: $(tail -n 5 cut.err)"
 run_vm sh "$T/shared/cut" "$T/shared" read > again.err 2>&1 || fail "after the power-off: $(tail -n 5 again.err)"
+
+say "TLS by the kernel"
+cat > shared/ktls <<'SH'
+cd "$1" || exit 1
+modprobe tls || exit 77
+ip link set lo up 2>/dev/null || ifconfig lo up
+printf 'alice:%032d\n' 7 > keys.psk
+head -c 4M /dev/urandom > data
+./ndmd -v --foreground --no-control --create 'e: 0 8192 linear mem:4M 0' --tls require --tls-psk keys.psk \
+	--tcp 127.0.0.1:10809 2> ktls.log & server=$!
+while ! grep -q nbds:// ktls.log; do kill -0 $server || exit 1; sleep 1; done
+uri="nbds://alice@127.0.0.1/e?tls-psk-file=$1/keys.psk"
+nbdcopy data "$uri" && nbdcopy "$uri" back && cmp data back || exit 1
+kill $server && wait $server
+SH
+status=0
+run_vm sh "$T/shared/ktls" "$T/shared" > ktls.err 2>&1 || status=$?
+if [ $status -eq 77 ] || ! command -v nbdcopy > /dev/null; then
+	say "no module tls, or no nbdcopy: not looked at"
+else
+	[ $status -eq 0 ] || fail "the kernel's TLS: $(tail -n 5 ktls.err)"
+	grep -q 'TLSv1.3, alice, encrypted by the kernel' shared/ktls.log
+fi

@@ -94,12 +94,16 @@ def guarded(n, bad):
     except Exception as e:
         failed.append((n, repr(e)))
 
+crowd = [ready() for i in range(1000)]		# idle, while the others work
 threads = [threading.Thread(target=guarded, args=(n, n % 2)) for n in range(64)]
 for t in threads:
     t.start()
 for t in threads:
     t.join()
 assert not failed, failed
+assert all(c.alive() for c in crowd)
+for c in crowd:
+    c.s.close()
 deadline = time.monotonic() + 20
 while descriptors() > few and time.monotonic() < deadline:
     time.sleep(0.01)
