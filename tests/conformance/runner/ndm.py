@@ -77,8 +77,6 @@ class Node:
 
     def write(self, offset, data, fua=False):
         self._do(self.h.pwrite, data, offset, 1 if fua else 0)
-        if fua:                                        # as O_DSYNC on a block device
-            self.flush()
 
     def flush(self):
         if self.h.can_flush():
