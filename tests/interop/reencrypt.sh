@@ -48,8 +48,8 @@ for resilience in checksum journal; do
 	kills=0
 	for ((i = 0; i < ROUNDS; i++)); do
 		busy || break
-		ours reencrypt --resume-only --hotzone-size 32k --key-file pass disk.img & pid=$!
-		for ((k = RANDOM % 5; k > 0; k--)); do
+		ours reencrypt --resume-only --hotzone-size 64k --key-file pass disk.img & pid=$!
+		for ((k = RANDOM % 8; k > 0; k--)); do
 			cryptsetup isLuks --disable-locks disk.img || fail "killed $kills times: no header"
 			kill -0 $pid 2> /dev/null || break
 		done
