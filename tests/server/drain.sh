@@ -20,7 +20,7 @@ durable = durable == "durable"
 h = nbd.NBD()
 h.connect_uri(uri)
 acked, pending, flushed, n = {}, {}, {}, 0
-open(out + ".started", "w").close()
+began = False
 try:
     while True:
         while len(pending) < 32:
@@ -43,6 +43,9 @@ try:
             before = dict(acked)
             h.flush()
             flushed.update(before)
+        if not began and len(acked) > 200 and flushed:
+            open(out + ".started", "w").close()
+            began = True
 except nbd.Error as e:
     assert e.errno in ("ESHUTDOWN", "ENOTCONN", "EPIPE", "ECONNRESET", None) or "DEAD" in str(e) or \
         "CLOSED" in str(e), (e.errno, str(e))
@@ -64,7 +67,7 @@ for block, number in must.items():
     # a later write of the same block may have come through, acknowledged or not
     assert found >= number, f"block {block} holds write {found}, not {number}"
 print(f"{k['n']} writes, {len(must)} blocks {sys.argv[2]}: all there")
-assert k["n"] > 100
+assert must
 PY
 
 for signal in TERM KILL; do
@@ -77,8 +80,7 @@ for signal in TERM KILL; do
 		writers+=($!)
 		started+=($!)
 	done
-	wait_for "the writer" test -e w1.started
-	wait_for "some writes" sh -c "[ \$(stat -c %Y disk.img) -gt 0 ] && od -An -tu8 -N8 -j 40960 disk.img | grep -qv ' 0$'"
+	wait_for "200 writes, and a flush or FUA" test -e w1.started
 	kill -$signal "$ndmd_pid"
 	status=0
 	wait_end "$ndmd_pid" || status=$?

@@ -118,13 +118,17 @@ static void super(void **state)
 		.provided = 0x123456789ab, .flags = 0x1b, .log2_block = 3, .log2_blocks_per_bit = 12,
 		.recalc = 0x1122334455667788, .salt = { 1, 2, 3, 0xff },
 	}, back;
-	uint8_t bytes[4096];
+	uint8_t bytes[4096], again[4096];
 
 	(void)state;
 	ndm_integrity_super_encode(&s, bytes);
 	assert_memory_equal(bytes, "integrt\0\5\17\34\0\7\0\0\0\253\211\147\105\43\1\0\0\33\0\0\0\3\14", 30);
 	assert_int_equal(ndm_integrity_super_decode(bytes, &back), 0);
-	assert_memory_equal(&back, &s, sizeof s);
+	assert_int_equal(back.recalc, s.recalc);
+	assert_int_equal(back.provided, s.provided);
+	assert_memory_equal(back.salt, s.salt, sizeof s.salt);
+	ndm_integrity_super_encode(&back, again);	/* not the structs: they have holes */
+	assert_memory_equal(again, bytes, sizeof bytes);
 	bytes[0] = 'I';
 	assert_int_equal(ndm_integrity_super_decode(bytes, &back), -EINVAL);
 	memset(bytes, 0, sizeof bytes);
