@@ -116,7 +116,9 @@ int main(int argc, char **argv)
 	struct client client;
 	int status = 1;
 
+#ifndef NDM_SANITIZERS				/* LeakSanitizer traces its own process */
 	prctl(PR_SET_DUMPABLE, 0);		/* keys may come to lie here: not into a core dump */
+#endif
 	setlocale(LC_ALL, "");
 	if (!argc)
 		return 1;

@@ -15,7 +15,7 @@ enum {
 	OPT_PIDFILE, OPT_CHECK, OPT_EXPLAIN, OPT_SCHEMA, OPT_RUN, OPT_READ_ONLY, OPT_UNIX, OPT_TCP,
 	OPT_TLS,
 	OPT_TLS_CERTIFICATES, OPT_TLS_PSK, OPT_TLS_VERIFY_PEER, OPT_STDIO, OPT_THREADS, OPT_DIRECT,
-	OPT_METRICS, OPT_EXIT_LAST, OPT_HANDSHAKE_TIMEOUT, OPT_IDLE_TIMEOUT,
+	OPT_METRICS, OPT_EXIT_LAST, OPT_ALLOW_CORE, OPT_HANDSHAKE_TIMEOUT, OPT_IDLE_TIMEOUT,
 	OPT_MAX_CONNECTIONS, OPT_STATE, OPT_TAKEOVER,
 };
 
@@ -45,6 +45,7 @@ static const struct option long_options[] = {
 	{ "threads", required_argument, NULL, OPT_THREADS },
 	{ "direct", no_argument, NULL, OPT_DIRECT },
 	{ "metrics", required_argument, NULL, OPT_METRICS },
+	{ "allow-core", no_argument, NULL, OPT_ALLOW_CORE },
 	{ "exit-last", no_argument, NULL, OPT_EXIT_LAST },
 	{ "handshake-timeout", required_argument, NULL, OPT_HANDSHAKE_TIMEOUT },
 	{ "idle-timeout", required_argument, NULL, OPT_IDLE_TIMEOUT },
@@ -83,6 +84,7 @@ static const char usage[] =
 	"      --run COMMAND         serve while COMMAND runs ($uri, $unixsocket), end as it ends\n"
 	"      --exit-last           end when the last client has left\n"
 	"      --takeover            take the place of the ndmd at --control, with its clients\n"
+	"      --allow-core          core dumps and debuggers, although keys are in memory\n"
 	"      --daemon              go to the background once clients can connect\n"
 	"      --foreground          stay (the default)\n"
 	"      --pidfile FILE        written once clients can connect\n"
@@ -130,6 +132,15 @@ static int take_config(struct options *o, const char *path)
 	return 0;
 }
 
+/* Keys of volumes lie in memory: not into a core dump, and not before a debugger. */
+static void set_core(bool allowed)
+{
+#ifdef NDM_SANITIZERS
+	allowed = true;				/* LeakSanitizer traces its own process */
+#endif
+	prctl(PR_SET_DUMPABLE, allowed ? 1 : 0);
+}
+
 /* Options that are one flag or one word; -1: not one of these. */
 static int take_simple(struct options *o, int c, const char *arg)
 {
@@ -153,6 +164,7 @@ static int take_simple(struct options *o, int c, const char *arg)
 	case OPT_STATE: o->state = arg; return 0;
 	case OPT_METRICS: o->metrics = arg; return 0;
 	case OPT_EXIT_LAST: o->exit_last = true; return 0;
+	case OPT_ALLOW_CORE: set_core(true); return 0;
 	case 'v': o->verbose = true; return 0;
 	}
 	return -1;
@@ -219,7 +231,7 @@ int main(int argc, char **argv)
 	struct options o = { .handshake_s = 30, .max_connections = 8192 };
 	int c, err = 0;
 
-	prctl(PR_SET_DUMPABLE, 0);		/* keys of volumes: not into a core dump */
+	set_core(false);
 	while (!err && (c = getopt_long(argc, argv, "c:vhV", long_options, NULL)) != -1) {
 		if (c == 'h') {
 			fputs(usage, stdout);

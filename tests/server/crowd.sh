@@ -7,7 +7,7 @@
 requires_ndmd
 requires_program python3
 
-start_ndmd --create 'e: 0 131072 linear mem:64M 0' --handshake-timeout 2 --max-connections 1200
+start_ndmd --allow-core --create 'e: 0 131072 linear mem:64M 0' --handshake-timeout 2 --max-connections 1200
 cat > crowd.py <<'PY'
 import os, random, resource, struct, sys, threading
 sys.path.insert(0, sys.argv[3])

@@ -9,7 +9,7 @@ requires_program python3
 
 truncate -s 64M disk.img
 table="0 131072 linear $T/disk.img 0"
-start_ndmd --create "e: $table"
+start_ndmd --allow-core --create "e: $table"
 python3 "$top_srcdir/tests/server/soak.py" "$sock" e "$ndmd_pid" "${SOAK_SECONDS:-10}" "$NDMSETUP" \
 	"$table" || fail "see above"
 nobody_holds() { [ "$("$NDMSETUP" info -c --noheadings -o open e)" -eq 0 ]; }
