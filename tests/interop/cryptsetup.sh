@@ -128,6 +128,6 @@ for where in /dev/mapper/base "$(uri base)"; do
 done
 mv base.img 'a blank.img'
 ours open --key-file one 'a blank.img' top
-"$NDMSETUP" table top | grep -q "a blank.img 32768$" || fail "$("$NDMSETUP" table top)"
+"$NDMSETUP" table top | grep -q 'a\\ blank\.img 32768$' || fail "$("$NDMSETUP" table top)"
 ours close top
 exit 0
