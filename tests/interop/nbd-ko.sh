@@ -5,7 +5,8 @@
 # of the machine is cut while it writes: what was synced is there after it has come back.
 . "$(dirname "$0")/functions.sh"
 requires_ndmd
-vm=$top_srcdir/contrib/kernel-vm/kernel-vm
+[ -n "${KERNEL_VM:-}" ] || skip "takes minutes: set KERNEL_VM=$top_srcdir/contrib/kernel-vm/kernel-vm for it"
+vm=$KERNEL_VM
 requires_program qemu-system-x86_64 busybox cpio nbd-client mkfs.ext4 fio
 [ -z "${NDM_SANITIZERS:-}" ] || skip "a sanitizer's ndmd is too slow for software emulation"
 ls /boot/vmlinuz-6.12* > /dev/null 2>&1 || skip "needs a 6.12 kernel for the virtual machine (linux-image-6.12-amd64)"
