@@ -76,12 +76,23 @@ static struct task *ask(struct move *m, const char *device, enum task_type type)
 	return NULL;
 }
 
-/* as tables spell a device: a path that ends in its name */
-static bool path_is(const char *place, const char *name)
+/* As tables spell a device: its number, or a path that ends in its name. */
+static bool place_is(const struct move *m, const char *place, const char *name)
 {
 	const char *slash = strrchr(place, '/');
+	struct task *task;
+	struct info info = { 0 };
+	unsigned major, minor;
 
-	return slash && !strcmp(slash + 1, name);
+	if (slash)
+		return !strcmp(slash + 1, name);
+	if (sscanf(place, "%u:%u", &major, &minor) != 2)
+		return false;
+	task = task_new(m->client, TASK_INFO);
+	if (task && task_set_name(task, name) && task_run(task))
+		task_info(task, &info);
+	task_free(task);
+	return info.exists && info.major == major && info.minor == minor;
 }
 
 static unsigned split(char *text, char **words)
@@ -121,7 +132,7 @@ static bool take_line(struct move *m, struct line *line, bool moving)
 	m->old_place = strdup(words[legs + 1]);
 	m->old_at = strdup(words[legs + 2]);
 	m->new_place = strdup(words[legs + 3]);
-	m->helped = m->old_place && path_is(m->old_place, m->helper);
+	m->helped = m->old_place && place_is(m, m->old_place, m->helper);
 	return m->old_place && m->old_at && m->new_place;
 }
 
