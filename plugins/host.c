@@ -65,6 +65,9 @@ static int host_run(struct host *h, int (*fn)(struct host *, void *), void *arg)
 
 /* ---- making the devices ---- */
 
+#define LEAVING_TRIES 500			/* how often, and */
+#define LEAVING_NS 10000000			/* after how long each, we look whether all have left */
+
 struct making { const struct host_wish *wish; struct ndm_str *why; };
 
 static int make_from_table(struct host *h, const char *text, struct ndm_str *why)
@@ -158,13 +161,12 @@ static int make(struct host *h, void *arg)
 	return err;
 }
 
-/* tables hold each other open: remove what nobody holds until nothing is left */
-static int unmake(struct host *h, void *arg)
+/* Tables hold each other open: removes what nobody holds until there is nothing more of it. */
+static void remove_free_ones(struct host *h)
 {
 	struct ndm_device *dev, *next;
 	bool progress = true;
 
-	(void)arg;
 	while (progress) {
 		progress = false;
 		for (dev = ndm_device_first(h->ctx); dev; dev = next) {
@@ -174,6 +176,19 @@ static int unmake(struct host *h, void *arg)
 				break;		/* the list may have changed while it waited */
 			}
 		}
+	}
+}
+
+/* nbdkit waits for its connections, but not for ever: one may still be on its way out. */
+static int unmake(struct host *h, void *arg)
+{
+	unsigned tries = 0;
+
+	(void)arg;
+	remove_free_ones(h);
+	while (ndm_device_first(h->ctx) && tries++ < LEAVING_TRIES) {
+		ndm_sleep(h->loop, LEAVING_NS);
+		remove_free_ones(h);
 	}
 	return ndm_device_first(h->ctx) ? -EBUSY : 0;
 }
@@ -266,7 +281,10 @@ void host_free(struct host *h)
 	if (!h)
 		return;
 	if (h->keeping) {
-		host_run(h, unmake, NULL);
+		if (host_run(h, unmake, NULL)) {
+			fprintf(stderr, "nbdkit: ndm: a connection is still open at the end\n");
+			return;			/* it uses all this; the process ends */
+		}
 		ndm_lead_stop(h->lead);
 		pthread_join(h->housekeeper, NULL);
 	}
