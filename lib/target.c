@@ -61,6 +61,13 @@ static void dev_link(struct ndm_target *ti, struct ndm_dev *d)
 	*p = d;
 }
 
+/* The kernel's device has its name in /dev/mapper only after the first resume. */
+static int refuse_itself(struct ndm_target *ti, const char *path)
+{
+	ndm_printf(ti->error, "a device cannot be its own backing");
+	return strchr(path, '/') && !(ti->device->info.flags & NDM_DEVICE_LIVE) ? -ENOENT : -EINVAL;
+}
+
 /* first loop, in a task: the lower mapped device's store as seen from the target's loop */
 static int get_mapped(struct ndm_target *ti, struct ndm_device *lower, unsigned mode,
 		      struct target_dev *td)
@@ -69,10 +76,6 @@ static int get_mapped(struct ndm_target *ti, struct ndm_device *lower, unsigned 
 	struct ndm_opener *opener;
 	int err;
 
-	if (lower == ti->device) {
-		ndm_printf(why, "a device cannot be its own backing");
-		return -EINVAL;
-	}
 	if (device_reaches(lower, ti->device)) {
 		ndm_printf(why, "'%s' already stands on '%s': that would be a loop",
 			   lower->info.name, ti->device->info.name);
@@ -155,7 +158,9 @@ int ndm_get_dev_mode(struct ndm_target *ti, const char *path, unsigned mode, uin
 		return -ENOMEM;
 	ndm_task_hop(ti->loop, ctx->loops[0]);
 	lower = context_find(ctx, path, &mapped, &spec);
-	if (lower)
+	if (lower == ti->device)
+		err = refuse_itself(ti, path);
+	else if (lower)
 		err = get_mapped(ti, lower, mode, td);
 	else
 		err = mapped ? (strchr(path, '/') ? -ENOENT : -ENXIO) : 0;
