@@ -43,7 +43,7 @@ if FUZZERS
 noinst_PROGRAMS += $(fuzzers)
 endif
 
-EXTRA_DIST += tests/fuzz/run tests/fuzz/seeds.sh tests/fuzz/yaml.dict tests/fuzz/fuzz-table.c tests/fuzz/fuzz-control.c \
+EXTRA_DIST += tests/fuzz/RESULTS.md tests/fuzz/run tests/fuzz/seeds.sh tests/fuzz/yaml.dict tests/fuzz/fuzz-table.c tests/fuzz/fuzz-control.c \
 	tests/fuzz/fuzz-yaml.c tests/fuzz/fuzz-luks.c \
 	tests/fuzz/fuzz-handshake.c tests/fuzz/fuzz-transmit.c tests/fuzz/nbd-server.c tests/fuzz/nbd-server.h tests/fuzz/nbd-seeds.py
 EXTRA_DIST += tests/fuzz/fuzz-integrity.c tests/fuzz/fuzz-verity.c tests/fuzz/one-device.c tests/fuzz/one-device.h
