@@ -115,6 +115,8 @@ struct ndm_bio {
 void ndm_submit(struct ndm_bio *);
 /* The holder's last word on a bio: calls bio->done.  Nobody keeps a pointer after it. */
 void ndm_end(struct ndm_bio *, int error);
+/* One of bio->pending parts has ended; the last one ends the bio, with the first error. */
+void ndm_end_part(struct ndm_bio *, int error);
 /*
  * A slice of a bio, `skip` sectors from its start, `nr` long, sharing its data.  It must end
  * before its source does.  Give it done, owner, store and sector; free it with ndm_bio_put()

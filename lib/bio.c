@@ -78,6 +78,14 @@ void ndm_end(struct ndm_bio *bio, int error)
 	bio->done(bio);
 }
 
+void ndm_end_part(struct ndm_bio *bio, int error)
+{
+	if (error && !bio->error)
+		bio->error = error;
+	if (--bio->pending == 0)
+		ndm_end(bio, 0);
+}
+
 struct ndm_bio *ndm_bio_get(struct ndm_loop *loop)
 {
 	struct ndm_bio_slot *slot = loop->free_bios;

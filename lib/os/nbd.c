@@ -51,14 +51,6 @@ static void req_put(struct nbd_store *st, struct nbd_req *r)
 	st->free_reqs = r;
 }
 
-static void part_end(struct ndm_bio *bio, int error)
-{
-	if (error && !bio->error)
-		bio->error = error;
-	if (--bio->pending == 0)
-		ndm_end(bio, 0);
-}
-
 /* Outside of libnbd's callbacks: whoever hears of the end may submit again. */
 void nbd_req_finish(struct nbd_req *r, int error)
 {
@@ -81,7 +73,7 @@ void nbd_req_finish(struct nbd_req *r, int error)
 	    !error && !(bio->flags & NDM_FUA))
 		st->writes++;
 	req_put(st, r);
-	part_end(bio, error);
+	ndm_end_part(bio, error);
 }
 
 /* In libnbd, which holds the handle's lock: only note it. */
@@ -203,7 +195,7 @@ static void part_start(struct nbd_store *st, struct ndm_bio *bio, uint64_t secto
 	void *flat = NULL;
 
 	if (!r) {
-		part_end(bio, c ? -ENOMEM : -ENOTCONN);
+		ndm_end_part(bio, c ? -ENOMEM : -ENOTCONN);
 		return;
 	}
 	r->bio = bio;
@@ -299,7 +291,7 @@ static void nbd_submit(struct ndm_store *s, struct ndm_bio *bio)
 		sector += nr;
 		left -= nr;
 	} while (left);
-	part_end(bio, 0);
+	ndm_end_part(bio, 0);
 }
 
 /* ---- opening ---- */

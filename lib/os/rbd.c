@@ -27,14 +27,6 @@ static struct rbd_req *req_get(struct rbd_store *st)
 	return r;
 }
 
-static void part_end(struct ndm_bio *bio, int error)
-{
-	if (error && !bio->error)
-		bio->error = error;
-	if (--bio->pending == 0)
-		ndm_end(bio, 0);
-}
-
 void rbd_req_finish(struct rbd_req *r, int error)
 {
 	struct rbd_store *st = r->store;
@@ -53,7 +45,7 @@ void rbd_req_finish(struct rbd_req *r, int error)
 	}
 	r->next = st->free_reqs;
 	st->free_reqs = r;
-	part_end(bio, error);
+	ndm_end_part(bio, error);
 }
 
 static void req_arrived(struct ndm_msg *msg)
@@ -150,7 +142,7 @@ static void part_start(struct rbd_store *st, struct ndm_bio *bio, uint64_t secto
 	int err;
 
 	if (!r) {
-		part_end(bio, -ENOMEM);
+		ndm_end_part(bio, -ENOMEM);
 		return;
 	}
 	r->store = st;
@@ -215,7 +207,7 @@ static void rbd_submit(struct ndm_store *s, struct ndm_bio *bio)
 		sector += nr;
 		left -= nr;
 	} while (left);
-	part_end(bio, 0);
+	ndm_end_part(bio, 0);
 }
 
 const struct ndm_store_ops rbd_store_ops = {
