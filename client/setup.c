@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* setup.c - what veritysetup and integritysetup share. */
+/* setup.c - what veritysetup, integritysetup and cryptsetup share. */
 #include "client/setup.h"
 
 #include <getopt.h>
@@ -10,29 +10,29 @@
 
 /* ---- options ---- */
 
-/* a number; SIZE takes the suffixes s, k, m, g, t (and KiB, ...) */
-static bool parse_number(const char *s, enum setup_kind kind, uint64_t *value)
+bool setup_parse_number(const char *s, bool size, uint64_t *value)
 {
 	static const char letters[] = "kmgt";
 	const char *at;
+	unsigned shift = 0;
 	char *end;
 
 	errno = 0;
 	*value = strtoull(s, &end, 10);
 	if (errno || end == s || *s == '-' || *s == '+')
 		return false;
-	if (kind == SETUP_SIZE && *end) {
+	if (size && *end) {
 		at = strchr(letters, *end | 32);
-		if ((*end | 32) == 's')
-			*value <<= 9;
-		else if (at && *value < 1ull << 23)
-			*value <<= 10 * (at - letters + 1);
-		else
+		if (!at && (*end | 32) != 's')
+			return false;
+		shift = at ? 10 * (unsigned)(at - letters + 1) : 9;
+		if (*value > UINT64_MAX >> shift)
 			return false;
 		end++;
 		if (!strcasecmp(end, "ib") || !strcasecmp(end, "b"))
 			end += strlen(end);
 	}
+	*value <<= shift;
 	return !*end;
 }
 
@@ -43,7 +43,7 @@ static bool take(struct setup *s, unsigned i, const char *value)
 	s->given[i] = true;
 	s->text[i] = value;
 	if ((o->kind == SETUP_NUMBER || o->kind == SETUP_SIZE) &&
-	    !parse_number(value, o->kind, &s->number[i])) {
+	    !setup_parse_number(value, o->kind == SETUP_SIZE, &s->number[i])) {
 		say("%s: --%s: '%s' is not a number.", s->program, o->name, value);
 		return false;
 	}
@@ -109,8 +109,7 @@ static void help(const struct setup *s, const struct setup_action *actions, unsi
 
 /* ---- the program ---- */
 
-/* cryptsetup's: 1 wrong use, 2 not permitted or not right, 3 no memory, 4 wrong device, 5 busy */
-static int exit_status(int err)
+int setup_exit_status(int err)
 {
 	switch (-err) {
 	case 0:
@@ -180,7 +179,7 @@ int setup_main(struct setup *s, const struct setup_action *actions, unsigned n, 
 		return 1;
 	}
 	s->cs.given[CS_DEFERRED - 1000] = option_is(s, "deferred");
-	status = exit_status(action->run(s));
+	status = setup_exit_status(action->run(s));
 	if (option_is(s, "verbose") && !status)
 		printf("Command successful.\n");
 	else if (option_is(s, "verbose"))

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * setup.h - what veritysetup and integritysetup share: options by table, exit status, devices.
- * They are cryptsetup's siblings, and use its ways to disks and to ndmd.
+ * setup.h - what veritysetup and integritysetup share: options by table, devices; and what they
+ * share with cryptsetup: numbers and the exit status.
+ * They use its ways to disks and to ndmd.
  */
 #ifndef NDM_CLIENT_SETUP_H
 #define NDM_CLIENT_SETUP_H
@@ -52,6 +53,10 @@ int setup_create(struct setup *, const char *name, char *uuid, uint64_t nr, cons
 		 bool read_only);
 /* Active and of that type?  *table is the answer to TASK_TABLE, to be freed.  Prints the first lines. */
 int setup_status(struct setup *, const char *name, const char *type, struct task **table);
+/* size: the suffixes s (sectors), k, m, g, t (and KiB, ...) are taken */
+bool setup_parse_number(const char *text, bool size, uint64_t *value);
+/* cryptsetup's: 1 wrong use, 2 wrong passphrase or not right, 3 no memory, 4 wrong device, 5 busy */
+int setup_exit_status(int err);
 bool setup_unhex(const char *text, uint8_t *to, size_t bytes);
 char *setup_hex(const uint8_t *bytes, size_t n);	/* allocated */
 bool setup_uuid(const char *text, uint8_t uuid[16]);

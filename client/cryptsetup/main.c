@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* main.c - which action, and what its outcome means to a shell. */
 #include "client/cryptsetup/cryptsetup.h"
+#include "client/setup.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -47,29 +48,6 @@ static const struct action *action_find(const char *name)
 	return NULL;
 }
 
-/* cryptsetup's: 1 wrong use, 2 wrong passphrase, 3 no memory, 4 wrong device, 5 busy or there */
-static int exit_status(int err)
-{
-	switch (-err) {
-	case 0:
-		return 0;
-	case EPERM:
-		return 2;
-	case ENOMEM:
-		return 3;
-	case ENODEV:
-	case ENOTBLK:
-	case ENXIO:
-	case EACCES:
-		return 4;
-	case EEXIST:
-	case EBUSY:
-		return 5;
-	default:
-		return 1;
-	}
-}
-
 static const char *outcome(int status)
 {
 	static const char *const words[] = {
@@ -114,7 +92,7 @@ int cryptsetup_main(struct client *client, int argc, char **argv)
 	}
 	type_of_name(&cs, action->name);
 	err = action->run(&cs);
-	status = exit_status(err);
+	status = setup_exit_status(err);
 	if (cs.verbose && !err)
 		printf("Command successful.\n");
 	else if (cs.verbose)

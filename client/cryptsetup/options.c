@@ -4,6 +4,7 @@
  * what only a kernel has (its keyring, its locks) are accepted and change nothing.
  */
 #include "client/cryptsetup/cryptsetup.h"
+#include "client/setup.h"
 
 #include <getopt.h>
 #include <stdlib.h>
@@ -126,39 +127,14 @@ static void help(FILE *out)
 				known[i].letter ? known[i].letter : ' ', known[i].name, known[i].help);
 }
 
-/* a number; SIZE takes the suffixes k, m, g, t (1024) and s (sectors) */
-static bool parse_number(const char *s, enum kind kind, uint64_t *value)
-{
-	static const char letters[] = "kmgt";
-	const char *at;
-	char *end;
-
-	errno = 0;
-	*value = strtoull(s, &end, 10);
-	if (errno || end == s || *s == '-' || *s == '+')
-		return false;
-	if (kind == SIZE && *end) {
-		at = strchr(letters, *end | 32);
-		if ((*end | 32) == 's')
-			*value <<= 9;
-		else if (at)
-			*value <<= 10 * (at - letters + 1);
-		else
-			return false;
-		end++;
-		if (!strcasecmp(end, "ib") || !strcasecmp(end, "b"))
-			end += strlen(end);
-	}
-	return !*end;
-}
-
 static bool take(struct cs *cs, const struct known *k, const char *value)
 {
 	int i = k->option - 1000;
 
 	cs->given[i] = true;
 	cs->text[i] = value;
-	if ((k->kind == NUMBER || k->kind == SIZE) && !parse_number(value, k->kind, &cs->number[i])) {
+	if ((k->kind == NUMBER || k->kind == SIZE) &&
+	    !setup_parse_number(value, k->kind == SIZE, &cs->number[i])) {
 		say("cryptsetup: --%s: '%s' is not a number.", k->name, value);
 		return false;
 	}
