@@ -113,7 +113,7 @@ EXTRA_DIST += tests/server/control.py tests/server/control-abi.py tests/server/c
 
 check_PROGRAMS += $(core_tests) $(host_tests)
 TESTS += $(core_tests) $(host_tests) $(shell_tests)
-EXTRA_DIST += tests/golden/multipath-selectors.txt tests/golden/record-multipath.py
+EXTRA_DIST += tests/still-world.h tests/golden/multipath-selectors.txt tests/golden/record-multipath.py
 
 TEST_LIBS = tests/libndm-moments.la $(CMOCKA_LIBS)
 tests_libndm_moments_la_SOURCES = $(libndm_core_la_SOURCES)

@@ -109,6 +109,12 @@ for at in range(0, 1 << 20, 65536):
     h.pwrite(data[at:at + 65536], at)
 open("written", "wb").write(data)
 END
+all_is_there() {	# WHAT TO SAY IF NOT
+	nbdsh -u "$(uri data)" -c "
+assert h.pread(1 << 20, 0) == open('written', 'rb').read(), '$1'
+h.flush()"
+	cmp -n 1048576 disk.img written || fail "what was flushed is not on the disk"
+}
 nbdsh -u "$(uri data)" -c 'exec(open("unflushed.py").read())'
 kill -KILL "$a" "$b"
 wait_for "both to be given up" sh -c "'$NDMSETUP' status data | grep -q 'a.sock F.*b.sock F'"
@@ -116,10 +122,7 @@ wait_for "both to be given up" sh -c "'$NDMSETUP' status data | grep -q 'a.sock 
 dd if=/dev/zero of=disk.img bs=1M count=1 conv=notrunc status=none
 start_server a
 wait_for "a to be reinstated" is a A
-nbdsh -u "$(uri data)" -c '
-assert h.pread(1 << 20, 0) == open("written", "rb").read(), "acknowledged data were lost"
-h.flush()'
-cmp -n 1048576 disk.img written || fail "what was flushed is not on the disk"
+all_is_there "acknowledged data were lost"
 
 # ---- the same, and a new table is loaded while there is no path: it takes over what was kept
 
@@ -134,10 +137,7 @@ dd if=/dev/zero of=disk.img bs=1M count=1 conv=notrunc status=none
 "$NDMSETUP" reload data --table "0 131072 multipath 4 queue_if_no_path ndm_checker 500 300 0 1 1 service-time 0 2 2 $paths"
 start_server a
 wait_for "a to be reinstated" is a A
-nbdsh -u "$(uri data)" -c '
-assert h.pread(1 << 20, 0) == open("written", "rb").read(), "the new table has lost acknowledged data"
-h.flush()'
-cmp -n 1048576 disk.img written || fail "what was flushed is not on the disk"
+all_is_there "the new table has lost acknowledged data"
 "$NDMSETUP" resume data
 wait_for "a to be reinstated" is a A
 

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "server/control-call.h"
+#include "tests/still-world.h"
 
 #define CALLS_MAX 16
 
@@ -39,53 +40,22 @@ static void world_random_bytes(struct ndm_world *w, void *p, size_t n)
 	memset(p, 4, n);
 }
 
-static int world_loop_init(struct ndm_world *w, struct ndm_loop *loop)
-{
-	(void)w;
-	(void)loop;
-	return 0;
-}
-
-static void world_loop_fini(struct ndm_world *w, struct ndm_loop *loop)
-{
-	(void)w;
-	(void)loop;
-}
-
-static void world_kick(struct ndm_loop *loop)
-{
-	(void)loop;
-}
-
 static void world_deadline(struct ndm_loop *loop, uint64_t at_ns)
 {
 	(void)loop;
 	deadline_ns = at_ns;
 }
 
-static void world_poll(struct ndm_loop *loop, uint64_t timeout_ns)
-{
-	(void)loop;
-	(void)timeout_ns;
-}
-
-static void world_offload(struct ndm_world *w, struct ndm_work *work)
-{
-	(void)w;
-	work->result = work->fn(work->arg);
-	work->done(work);
-}
-
 static const struct ndm_world_ops world_ops = {
 	.now = world_now,
 	.random = world_random,
 	.random_bytes = world_random_bytes,
-	.loop_init = world_loop_init,
-	.loop_fini = world_loop_fini,
-	.kick = world_kick,
+	.loop_init = still_loop_init,
+	.loop_fini = still_loop_fini,
+	.kick = still_kick,
 	.deadline = world_deadline,
-	.poll = world_poll,
-	.offload = world_offload,
+	.poll = still_poll,
+	.offload = still_offload,
 };
 
 static const struct ndm_store_ops *const no_stores[] = { NULL };

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "one-device.h"
+#include "tests/still-world.h"
 
 struct one {
 	struct ndm_world world;
@@ -39,53 +40,16 @@ static void world_random_bytes(struct ndm_world *w, void *bytes, size_t n)
 		((uint8_t *)bytes)[n] = world_random(w) >> 56;
 }
 
-static int world_loop_init(struct ndm_world *w, struct ndm_loop *loop)
-{
-	(void)w;
-	(void)loop;
-	return 0;
-}
-
-static void world_loop_fini(struct ndm_world *w, struct ndm_loop *loop)
-{
-	(void)w;
-	(void)loop;
-}
-
-static int world_loop_fd(struct ndm_loop *loop)
-{
-	(void)loop;
-	return -1;
-}
-
-static void world_kick(struct ndm_loop *loop)
-{
-	(void)loop;
-}
-
 static void world_deadline(struct ndm_loop *loop, uint64_t at_ns)
 {
 	one_of(ndm_loop_world(loop))->deadline_ns = at_ns;
 }
 
-static void world_poll(struct ndm_loop *loop, uint64_t timeout_ns)
-{
-	(void)loop;
-	(void)timeout_ns;
-}
-
-static void world_offload(struct ndm_world *w, struct ndm_work *work)
-{
-	(void)w;
-	work->result = work->fn(work->arg);
-	work->done(work);
-}
-
 static const struct ndm_world_ops world_ops = {
 	.now = world_now, .random = world_random, .random_bytes = world_random_bytes,
-	.loop_init = world_loop_init, .loop_fini = world_loop_fini, .loop_fd = world_loop_fd,
-	.kick = world_kick, .deadline = world_deadline, .poll = world_poll,
-	.offload = world_offload,
+	.loop_init = still_loop_init, .loop_fini = still_loop_fini, .loop_fd = still_loop_fd,
+	.kick = still_kick, .deadline = world_deadline, .poll = still_poll,
+	.offload = still_offload,
 };
 
 /* ---- disks ---- */

@@ -3,6 +3,7 @@
  * box.c - see box.h.  Disks answer at once unless they are told to hold requests.
  */
 #include "box.h"
+#include "tests/still-world.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,59 +57,22 @@ static void world_random_bytes(struct ndm_world *w, void *bytes, size_t len)
 		*p++ = world_random(w);
 }
 
-static int world_loop_init(struct ndm_world *w, struct ndm_loop *loop)
-{
-	(void)w;
-	(void)loop;
-	return 0;
-}
-
-static void world_loop_fini(struct ndm_world *w, struct ndm_loop *loop)
-{
-	(void)w;
-	(void)loop;
-}
-
-static int world_loop_fd(struct ndm_loop *loop)
-{
-	(void)loop;
-	return -1;
-}
-
-static void world_kick(struct ndm_loop *loop)
-{
-	(void)loop;				/* box_run() looks by itself */
-}
-
 static void world_deadline(struct ndm_loop *loop, uint64_t at_ns)
 {
 	box_of(ndm_loop_world(loop))->deadline_ns = at_ns;
-}
-
-static void world_poll(struct ndm_loop *loop, uint64_t timeout_ns)
-{
-	(void)loop;
-	(void)timeout_ns;
-}
-
-static void world_offload(struct ndm_world *w, struct ndm_work *work)
-{
-	(void)w;
-	work->result = work->fn(work->arg);
-	work->done(work);
 }
 
 static const struct ndm_world_ops world_ops = {
 	.now = world_now,
 	.random = world_random,
 	.random_bytes = world_random_bytes,
-	.loop_init = world_loop_init,
-	.loop_fini = world_loop_fini,
-	.loop_fd = world_loop_fd,
-	.kick = world_kick,
+	.loop_init = still_loop_init,
+	.loop_fini = still_loop_fini,
+	.loop_fd = still_loop_fd,
+	.kick = still_kick,
 	.deadline = world_deadline,
-	.poll = world_poll,
-	.offload = world_offload,
+	.poll = still_poll,
+	.offload = still_offload,
 };
 
 /* ---- disks ---- */
