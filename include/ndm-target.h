@@ -457,6 +457,7 @@ struct ndm_str { char *text; size_t len, cap; };	/* text is always NUL-terminate
 void ndm_printf(struct ndm_str *, const char *fmt, ...) ndm_printf_like(2, 3);
 void ndm_vprintf(struct ndm_str *, const char *fmt, va_list);
 void ndm_str_put(struct ndm_str *, const void *bytes, size_t len);
+bool ndm_str_room(struct ndm_str *, size_t more);	/* for so many bytes; false: no memory */
 void ndm_str_free(struct ndm_str *);			/* and makes it empty */
 
 /* ---- memory (lib/alloc.c): never NULL for small things; sizes checked ---- */

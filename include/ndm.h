@@ -288,6 +288,8 @@ void ndm_meta_query(struct ndm_opener *, unsigned number, uint64_t sector, uint6
 
 /* Splits "start len type args" lines; comments and blank lines as dmsetup takes them. */
 int ndm_table_parse(char *text, struct ndm_table_line **, unsigned *n, struct ndm_str *why);
+/* The other way round: a word, with a backslash before all that would end or change it. */
+void ndm_table_put_word(struct ndm_str *, const char *word, size_t bytes);
 
 /* ---- volumes in YAML (lib/yaml.c) ---- */
 

@@ -240,7 +240,7 @@ struct target_dev {
 	struct ndm_opener *opener;		/* mapped devices only */
 	struct ndm_store *hop;			/* where the lower device lives on another loop */
 	char name[24];
-	char *escaped;				/* a backing's name, where a table needs it so */
+	struct ndm_str escaped;			/* a backing's name, where a table needs it so */
 };
 
 /* tables as openers (open.c); first loop */

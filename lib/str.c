@@ -11,7 +11,7 @@
 #include "core.h"
 
 /* Room for `more` bytes and the NUL. */
-static bool str_room(struct ndm_str *s, size_t more)
+bool ndm_str_room(struct ndm_str *s, size_t more)
 {
 	size_t cap = s->cap ? s->cap : 64;
 	char *grown;
@@ -32,7 +32,7 @@ static bool str_room(struct ndm_str *s, size_t more)
 
 void ndm_str_put(struct ndm_str *s, const void *bytes, size_t len)
 {
-	if (!str_room(s, len))
+	if (!ndm_str_room(s, len))
 		return;
 	if (len)
 		memcpy(s->text + s->len, bytes, len);
@@ -48,7 +48,7 @@ void ndm_vprintf(struct ndm_str *s, const char *fmt, va_list ap)
 	va_copy(again, ap);
 	len = vsnprintf(s->text ? s->text + s->len : NULL, s->text ? s->cap - s->len : 0, fmt, ap);
 	if (len >= 0 && (!s->text || (size_t)len >= s->cap - s->len)) {
-		if (str_room(s, len))
+		if (ndm_str_room(s, len))
 			vsnprintf(s->text + s->len, s->cap - s->len, fmt, again);
 		else if (s->text)
 			s->text[s->len] = 0;

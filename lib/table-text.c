@@ -142,3 +142,14 @@ int ndm_table_parse(char *text, struct ndm_table_line **out, unsigned *n, struct
 	*n = count;
 	return 0;
 }
+
+void ndm_table_put_word(struct ndm_str *out, const char *word, size_t bytes)
+{
+	if (!ndm_str_room(out, 2 * bytes))
+		return;				/* all of it, or nothing */
+	for (; bytes; word++, bytes--) {
+		if (isspace((unsigned char)*word) || *word == '\\')
+			ndm_str_put(out, "\\", 1);
+		ndm_str_put(out, word, 1);
+	}
+}

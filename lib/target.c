@@ -103,19 +103,10 @@ static int get_mapped(struct ndm_target *ti, struct ndm_device *lower, unsigned 
 /* Tables are split at blanks: as a table has to be written, so it is printed. */
 static const char *backing_name(struct target_dev *td, const char *name)
 {
-	char *to;
-
 	if (!strpbrk(name, " \t\n\v\f\r\\"))
 		return name;
-	to = td->escaped = ndm_zalloc(2 * strlen(name) + 1);
-	if (!to)
-		return NULL;
-	for (; *name; name++) {
-		if (strchr(" \t\n\v\f\r\\", *name))
-			*to++ = '\\';
-		*to++ = *name;
-	}
-	return td->escaped;
+	ndm_table_put_word(&td->escaped, name, strlen(name));
+	return td->escaped.text;
 }
 
 static int get_backing(struct ndm_target *ti, const char *path, unsigned mode,
@@ -266,7 +257,7 @@ void target_put_devs(struct ndm_target *ti)
 		} else {
 			store_put(d->store);
 		}
-		ndm_free(td->escaped);
+		ndm_str_free(&td->escaped);
 		ndm_free(td);
 	}
 }

@@ -23,15 +23,6 @@ struct printer {
 static void print_args(struct printer *, const struct ndm_arg *list, const struct yaml_node *map,
 		       const char *what);
 
-static void put_escaped(struct ndm_str *out, const char *word)
-{
-	for (; *word; word++) {
-		if (strchr(" \t\n\v\f\r\\", *word))
-			ndm_str_put(out, "\\", 1);
-		ndm_str_put(out, word, 1);
-	}
-}
-
 /* Names of places are for people: too long ones are cut. */
 static void name_place(char *to, const char *fmt, ...) ndm_printf_like(2, 3);
 
@@ -47,7 +38,7 @@ static void name_place(char *to, const char *fmt, ...)
 static void put(struct printer *p, const char *word)
 {
 	ndm_printf(p->out, "%s", p->colon ? ":" : p->out->len ? " " : "");
-	put_escaped(p->out, word);
+	ndm_table_put_word(p->out, word, strlen(word));
 	p->words += !p->colon;
 }
 

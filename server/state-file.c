@@ -205,16 +205,6 @@ bool state_names_device(const char **args, char name[NDM_NAME_BYTES])
 
 /* ---- writing ---- */
 
-/* As the kernel splits words: a backslash takes away the meaning of the next byte. */
-static void put_word(struct ndm_str *out, const char *text, size_t bytes)
-{
-	for (; bytes; text++, bytes--) {
-		if (isspace((unsigned char)*text) || *text == '\\')
-			ndm_str_put(out, "\\", 1);
-		ndm_str_put(out, text, 1);
-	}
-}
-
 static void put_backing(struct ndm_str *out, const char *backings, const char *word, size_t bytes)
 {
 	const char *line, *end;
@@ -224,7 +214,7 @@ static void put_backing(struct ndm_str *out, const char *backings, const char *w
 		if (strncmp(line, word, bytes) || line[bytes] != '\t')
 			continue;
 		line += bytes + 1;
-		put_word(out, line, (size_t)(end - line));
+		ndm_table_put_word(out, line, (size_t)(end - line));
 		return;
 	}
 	ndm_str_put(out, word, bytes);
@@ -246,7 +236,7 @@ static void put_name(struct ndm_context *ctx, struct ndm_str *out, const char *b
 	else if (major == NDM_MAJOR && (dev = ndm_device_by_minor(ctx, minor))) {
 		ndm_device_info(dev, &info);
 		ndm_printf(out, MAPPER);
-		put_word(out, info.name, strlen(info.name));
+		ndm_table_put_word(out, info.name, strlen(info.name));
 	} else {
 		ndm_str_put(out, word, bytes);
 	}
