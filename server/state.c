@@ -94,19 +94,14 @@ void state_file_names(struct ndmd *d, const struct ndm_config *config)
 static bool is_theirs(const struct state *s, const char *name)
 {
 	const struct strings *create = &s->ndmd->opt.create;
-	size_t n = strlen(name), blanks;
 	unsigned i;
 
 	for (i = 0; i < s->ntheirs; i++)
 		if (!strcmp(s->theirs[i], name))
 			return true;
-	for (i = 0; i < create->n; i++) {	/* "NAME: TABLE", with blanks around NAME */
-		const char *text = create->list[i] + strspn(create->list[i], " \t\n");
-
-		blanks = strncmp(text, name, n) ? 0 : strspn(text + n, " \t\n");
-		if (!strncmp(text, name, n) && text[n + blanks] == ':')
+	for (i = 0; i < create->n; i++)
+		if (volumes_create_names(create->list[i], name))
 			return true;
-	}
 	return false;
 }
 

@@ -43,21 +43,39 @@ static void commas_to_newlines(char *p)
 			*p = '\n';
 }
 
+/* How long the name is that *text begins with, its blanks passed over; 0: there is none. */
+static size_t create_name(const char **text, const char **colon)
+{
+	const char *end;
+
+	*colon = strstr(*text, ": ");
+	if (!*colon)
+		*colon = strchr(*text, ':');
+	*text += strspn(*text, " \t\n");
+	end = *colon;
+	while (end && end > *text && isspace((unsigned char)end[-1]))
+		end--;
+	return end && end > *text ? (size_t)(end - *text) : 0;
+}
+
+bool volumes_create_names(const char *text, const char *name)
+{
+	const char *colon;
+	size_t bytes = create_name(&text, &colon);
+
+	return bytes && bytes == strlen(name) && !memcmp(text, name, bytes);
+}
+
 static int split_create(const char *text, char **name, char **table, struct ndm_str *why)
 {
-	const char *colon = strstr(text, ": "), *end;
+	const char *colon;
+	size_t bytes = create_name(&text, &colon);
 
-	if (!colon)
-		colon = strchr(text, ':');
-	text += strspn(text, " \t\n");
-	end = colon;
-	while (end && end > text && isspace((unsigned char)end[-1]))
-		end--;
-	if (!colon || end <= text) {
+	if (!bytes) {
 		ndm_printf(why, "--create wants 'NAME: TABLE', not '%s'", text);
 		return -EINVAL;
 	}
-	*name = strndup(text, (size_t)(end - text));
+	*name = strndup(text, bytes);
 	*table = strdup(colon + 1);
 	if (!*name || !*table)
 		return -ENOMEM;
