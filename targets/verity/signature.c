@@ -14,8 +14,6 @@
 #define SIGNATURE_MAX (64u << 10)
 #define CERTIFICATES_MAX (1u << 20)
 
-#define SIG "DM Verity Sig Verification "
-
 struct signature {
 	struct ndm_loop *loop;
 	const char *key, *root;

@@ -139,8 +139,6 @@ static int word_once(struct ndm_target *ti, struct verity *v)
 	return 0;
 }
 
-#define SIG "DM Verity Sig Verification "
-
 static int word_signature(struct ndm_target *ti, struct verity *v, const char *name,
 			  const char *root)
 {

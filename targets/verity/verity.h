@@ -68,6 +68,8 @@ int verity_mismatch(struct verity *, bool metadata, uint64_t block, const uint8_
 		    const uint8_t *got);
 void verity_die(struct verity *, enum verity_mode, const char *why);
 
+#define SIG "DM Verity Sig Verification "	/* how the kernel begins what it says of them */
+
 /* signature.c: is the root digest's text signed by someone trusted? */
 int verity_signature_check(struct ndm_target *, const char *key, const char *root) ndm_waits;
 
