@@ -23,6 +23,7 @@ extern "C" {
 #define NDM_NAME_BYTES 128		/* as DM_NAME_LEN, with the NUL */
 #define NDM_UUID_BYTES 129		/* as DM_UUID_LEN */
 #define NDM_MAJOR 253			/* of mapped devices */
+#define NDM_VIRTUAL_MAJOR 240		/* of backing devices that have no number of their own */
 
 struct ndm_context;
 struct ndm_world;

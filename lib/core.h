@@ -220,8 +220,6 @@ struct ndm_context {
 	unsigned nnumbers;
 };
 
-#define NDM_VIRTUAL_MAJOR 240
-
 void context_notify(struct ndm_context *, struct ndm_device *, const char *what);
 void context_number(struct ndm_context *, struct ndm_store *);	/* first loop */
 /*

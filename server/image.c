@@ -14,13 +14,12 @@
 #include "image.h"
 #include "ndmd.h"
 
-#define BACKING_MAJOR 240			/* as ndm_context_backings() says them */
 #define DEVICES_MAX (1u << 20)
 #define LINES_MAX (1u << 20)
 
 /* ---- bytes ---- */
 
-static void put_raw(struct image *im, const void *bytes, size_t n)
+void image_put_raw(struct image *im, const void *bytes, size_t n)
 {
 	size_t before = im->bytes.len;
 
@@ -30,13 +29,13 @@ static void put_raw(struct image *im, const void *bytes, size_t n)
 
 void image_put_number(struct image *im, uint64_t n)
 {
-	put_raw(im, &n, sizeof n);
+	image_put_raw(im, &n, sizeof n);
 }
 
 void image_put(struct image *im, const void *bytes, size_t n)
 {
 	image_put_number(im, n);
-	put_raw(im, bytes, n);
+	image_put_raw(im, bytes, n);
 }
 
 void image_put_text(struct image *im, const char *text)
@@ -142,7 +141,7 @@ static void put_all(struct ndm_device **list, unsigned n)
 static bool is_memory(const char *backings, unsigned minor)
 {
 	char head[32];
-	size_t n = (size_t)snprintf(head, sizeof head, "%d:%u\t", BACKING_MAJOR, minor);
+	size_t n = (size_t)snprintf(head, sizeof head, "%d:%u\t", NDM_VIRTUAL_MAJOR, minor);
 	const char *line;
 
 	for (line = backings; line && *line; line = strchr(line, '\n'), line += !!line) {
@@ -165,7 +164,7 @@ static int check_one(struct ndm_device *dev, bool inactive, const char *backings
 	if (err)
 		return err;
 	for (i = 0; i < n && !err; i++)
-		if (list[i][0] == BACKING_MAJOR && is_memory(backings, list[i][1])) {
+		if (list[i][0] == NDM_VIRTUAL_MAJOR && is_memory(backings, list[i][1])) {
 			ndm_device_info(dev, &info);
 			ndm_printf(why, "%s stands on memory of this process (mem:), which cannot be "
 				   "handed over", info.name);

@@ -27,6 +27,7 @@ struct image_reader {
 };
 
 void image_put_number(struct image *, uint64_t);
+void image_put_raw(struct image *, const void *, size_t bytes);
 void image_put(struct image *, const void *, size_t bytes);	/* with its length in front */
 void image_put_text(struct image *, const char *);	/* NULL is kept apart from "" */
 void image_put_fd(struct image *, int fd);	/* borrowed */

@@ -103,7 +103,15 @@ void parcel_unpark(struct worker *w)
 
 /* ---- packing ---- */
 
-static void pack_partial(const struct conn *c, struct ndm_str *out)
+/* With its length in front, which is known only now. */
+static void put_part(struct image *im, struct image *part)
+{
+	image_put(im, part->bytes.text, part->bytes.len);
+	im->no_memory |= part->no_memory;
+	image_free(part);
+}
+
+static void pack_partial(const struct conn *c, struct image *out)
 {
 	const struct request *r = c->partial;
 	bool extended = c->mode == REPLY_EXTENDED;
@@ -115,47 +123,45 @@ static void pack_partial(const struct conn *c, struct ndm_str *out)
 	p = nbd_put64(p, r->cookie);
 	p = nbd_put64(p, r->offset);
 	p = extended ? nbd_put64(p, r->length) : nbd_put32(p, (uint32_t)r->length);
-	ndm_str_put(out, head, (size_t)(p - head));
-	ndm_str_put(out, r->buf, c->partial_bytes);
+	image_put_raw(out, head, (size_t)(p - head));
+	image_put_raw(out, r->buf, c->partial_bytes);
 }
 
 static void pack_received(const struct conn *c, struct image *im)
 {
-	struct ndm_str bytes = { 0 };
+	struct image part = { 0 };
 
 	if (c->hs)
-		ndm_str_put(&bytes, c->hs->in, c->hs->have);
+		image_put_raw(&part, c->hs->in, c->hs->have);
 	else if (c->revive)			/* it was handed to us, and never went on */
-		ndm_str_put(&bytes, c->revive, c->revive_bytes);
+		image_put_raw(&part, c->revive, c->revive_bytes);
 	else if (c->partial)
-		pack_partial(c, &bytes);
+		pack_partial(c, &part);
 	else if (c->pending)
-		ndm_str_put(&bytes, c->pending->data + c->pending_at, c->pending_bytes);
+		image_put_raw(&part, c->pending->data + c->pending_at, c->pending_bytes);
 	else
-		ndm_str_put(&bytes, c->tail, c->tail_bytes);
+		image_put_raw(&part, c->tail, c->tail_bytes);
 	image_put_number(im, c->discard);
-	image_put(im, bytes.text, bytes.len);
-	ndm_str_free(&bytes);
+	put_part(im, &part);
 }
 
 static void pack_unsent(const struct conn *c, struct image *im)
 {
-	struct ndm_str bytes = { 0 };
+	struct image part = { 0 };
 	const struct request *r;
 	size_t skip = c->out_done;
 
 	if (c->hs)
-		ndm_str_put(&bytes, c->hs->out.text ? c->hs->out.text + c->hs->out_done : "",
+		image_put_raw(&part, c->hs->out.text ? c->hs->out.text + c->hs->out_done : "",
 			    c->hs->out.len - c->hs->out_done);
 	for (r = c->out; r; r = r->next) {
 		if (skip < r->head_bytes)
-			ndm_str_put(&bytes, r->head + skip, r->head_bytes - skip);
+			image_put_raw(&part, r->head + skip, r->head_bytes - skip);
 		skip -= skip < r->head_bytes ? skip : r->head_bytes;
-		ndm_str_put(&bytes, r->body + skip, r->body_bytes - skip);
+		image_put_raw(&part, r->body + skip, r->body_bytes - skip);
 		skip = 0;
 	}
-	image_put(im, bytes.text, bytes.len);
-	ndm_str_free(&bytes);
+	put_part(im, &part);
 }
 
 static void pack_handshake(const struct handshake *hs, struct image *im)

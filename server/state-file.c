@@ -24,7 +24,6 @@
 
 #define SUFFIX ".dm"
 #define MAPPER "/dev/mapper/"
-#define BACKING_MAJOR 240			/* as ndm_context_backings() says them */
 
 /* ---- names ---- */
 
@@ -231,7 +230,7 @@ static void put_name(struct ndm_context *ctx, struct ndm_str *out, const char *b
 
 	if (sscanf(word, "%u:%u%n", &major, &minor, &used) < 2 || (size_t)used != bytes)
 		ndm_str_put(out, word, bytes);
-	else if (major == BACKING_MAJOR)
+	else if (major == NDM_VIRTUAL_MAJOR)
 		put_backing(out, backings, word, bytes);
 	else if (major == NDM_MAJOR && (dev = ndm_device_by_minor(ctx, minor))) {
 		ndm_device_info(dev, &info);
