@@ -84,9 +84,7 @@ shell_tests += tests/interop/verity-signature.sh
 shell_tests += tests/interop/integritysetup.sh
 shell_tests += tests/interop/reencrypt.sh
 shell_tests += tests/interop/stack-crypto.sh
-shell_tests += tests/interop/kernel-crypto.sh
 shell_tests += tests/interop/luks-yaml.sh
-shell_tests += tests/interop/nbd-ko.sh
 shell_tests += tests/interop/plugin.sh
 shell_tests += tests/interop/store-files.sh
 shell_tests += tests/interop/multipath.sh
@@ -94,7 +92,6 @@ shell_tests += tests/interop/multipath-links.sh
 shell_tests += tests/interop/store-remote.sh
 shell_tests += tests/interop/rbd.sh
 shell_tests += tests/interop/rbd-absent.sh
-shell_tests += tests/interop/verify-in-kernel.sh
 shell_tests += tests/interop/suites.sh
 shell_tests += tests/interop/suites-plugin.sh
 shell_tests += tests/interop/term.sh
@@ -121,6 +118,14 @@ tests_libndm_moments_la_CPPFLAGS = $(AM_CPPFLAGS) -DNDM_MOMENTS
 tests_libndm_moments_la_CFLAGS = $(AM_CFLAGS)
 tests_libndm_moments_la_LIBADD = $(CORE_LIBS)
 check_LTLIBRARIES += tests/libndm-moments.la
+
+# With a real kernel as the client or the reader, in an emulated machine: minutes each, so only
+# where it is asked for.
+kernel_tests = tests/interop/nbd-ko.sh tests/interop/kernel-crypto.sh tests/interop/verify-in-kernel.sh
+check-kernel: all
+	VERIFY_IN_KERNEL=1 KERNEL_VM=$(abs_top_srcdir)/contrib/kernel-vm/kernel-vm \
+		$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(kernel_tests)'
+.PHONY: check-kernel
 
 TEST_EXTENSIONS = .sh
 SH_LOG_COMPILER = $(BASH)

@@ -6,7 +6,7 @@
 #
 #	PAGE_PNG=FILE page.sh		keeps a screenshot
 #
-# Without Chromium (too large for contrib/debian-packages.txt) all but the browser's part is done,
+# Without Chromium (contrib/debian-packages-page.txt) all but the browser's part is done,
 # and the test counts as skipped.
 . "$(dirname "$0")/../interop/functions.sh"
 requires_ndmd
@@ -84,6 +84,8 @@ if [ -n "$chromium" ]; then
 	# no sandbox: CI has no user namespaces, and the page is our own
 	browser=("$chromium" --headless --no-sandbox --disable-gpu --disable-dev-shm-usage --no-first-run
 		--user-data-dir="$T/profile" --window-size=1140,810)
+	timeout 120 "${browser[@]}" --dump-dom about:blank > blank.html 2> chromium.err ||
+		skip "the browser's part: $chromium does not start here: $(tail -n 1 chromium.err)"
 	cat > look.py <<'PY'
 import html.parser, sys
 void = {"meta", "br", "img", "link", "input", "hr"}
