@@ -48,7 +48,7 @@ for resilience in checksum journal; do
 	kills=0
 	for ((i = 0; i < ROUNDS; i++)); do
 		busy || break
-		ours reencrypt --resume-only --hotzone-size 64k --key-file pass disk.img & pid=$!
+		"$NDM" cryptsetup -q reencrypt --resume-only --hotzone-size 64k --key-file pass disk.img & pid=$!	# itself: a function would be a shell
 		for ((k = RANDOM % 8; k > 0; k--)); do
 			cryptsetup isLuks --disable-locks disk.img || fail "killed $kills times: no header"
 			kill -0 $pid 2> /dev/null || break
