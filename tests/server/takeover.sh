@@ -177,13 +177,29 @@ done
 wait_end "$half" || fail "see above"
 
 say "who waits for an event is told of the end; commands in the backlog are answered"
-dm wait d > wait.out 2> wait.err &
+cat > wait.py <<'PY'
+import fcntl, struct, sys, termios, time
+sys.path.insert(0, sys.argv[1])
+from control import *
+c = Control()
+now = c.raw(DEV_STATUS, header("d")).event_nr
+c.send(DEV_WAIT, header("d", event_nr=now, room=1024))
+while struct.unpack("i", fcntl.ioctl(c.sock, termios.TIOCOUTQ, bytes(4)))[0]:
+    time.sleep(0.01)				# ndmd has not read it yet
+open("heard", "w").close()
+c.sock.settimeout(None)
+try:
+    a = c.receive()
+    assert a.error, "event %d came, it was %d" % (a.event_nr, now)
+except (EOFError, ConnectionError):
+    pass
+PY
+/usr/bin/python3 wait.py "$top_srcdir/tests/server" 2> wait.err &
 waiting=$!
 started+=("$waiting")
-subscribed() { grep -q . "/proc/$waiting/cmdline" && ! ended "$waiting"; }
-wait_for "the waiting" subscribed
+wait_for "the request to wait" test -e heard
 takeover
-wait_end "$waiting" || :
+wait_end "$waiting" || fail "who waited: $(cat wait.err)"
 
 say "a new process that cannot serve leaves the old one serving"
 cat > keep.py <<'PY'
