@@ -27,7 +27,6 @@ say "ten takeovers under fio --verify"
 low="0 65536 linear $T/a.img 0
 65536 65536 striped 2 128 $T/b.img 0 $T/b.img 32768"
 start_ndmd --threads 2 --listen tcp:127.0.0.1:0 --create "low: 0 131072 error"
-port=$("$NDM" uri 2> uri.err | sed -n 's/.*127.0.0.1:\([0-9]*\).*/\1/p' | head -1) || :
 dm load low --table "$low"
 dm resume low
 dm create d --uuid D --table '0 131072 linear /dev/mapper/low 0'
