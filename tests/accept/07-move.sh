@@ -89,7 +89,8 @@ if "$NDMSETUP" table pieces | grep -q mirror; then
 fi
 [ "$("$NDMSETUP" table pieces)" = "0 $sectors linear $T/three.img 0" ] || fail "pieces: $("$NDMSETUP" table pieces)"
 cmp seen three.img || fail "pieces are not what they were"
-! "$NDMSETUP" ls | grep -q moving || say "pieces.moving is there until its watcher comes back: $("$NDMSETUP" ls)"
+none_moving() { ! "$NDMSETUP" ls | grep -q moving; }
+wait_for "pieces.moving to go with the mirror" none_moving
 "$NDMSETUP" create zeroes --table "0 2048 zero"
 ! "$NDM" move zeroes --to "$T/one.img" 2> err || fail "a zero device was moved"
 grep -q "only linear and striped segments" err || fail "a zero device: $(cat err)"
