@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
-# ndm move is killed after each of the commands that it gives ndmd, of which there are some twenty.
+# ndm move is killed after each of the commands that it gives ndmd, eight of them or thirteen.
 # Whatever it had come to: the device can be read and has what it had; the same command ends the
 # move, and --abort goes back unless the move had ended; nothing is left of it in either case.
 . "$(dirname "$0")/functions.sh"
