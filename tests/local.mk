@@ -88,6 +88,7 @@ shell_tests += tests/interop/luks-yaml.sh
 shell_tests += tests/interop/plugin.sh
 shell_tests += tests/interop/store-files.sh
 shell_tests += tests/interop/multipath.sh
+shell_tests += tests/interop/multipath-status.sh
 shell_tests += tests/interop/multipath-links.sh
 shell_tests += tests/interop/store-remote.sh
 shell_tests += tests/interop/nbd-peer.sh
