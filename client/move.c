@@ -36,6 +36,7 @@
 struct move {
 	struct client *client;
 	const char *device, *to;
+	char *to_word;			/* as in tables */
 	uint64_t nr;			/* sectors of the device */
 	char *old_place, *old_at;	/* as in tables */
 	char *new_place;
@@ -101,13 +102,20 @@ static bool place_is(const struct move *m, const char *place, const char *name)
 	return info.exists && info.major == major && info.minor == minor;
 }
 
+/* In place; a blank behind a backslash belongs to its word. */
 static unsigned split(char *text, char **words)
 {
-	char *rest = NULL, *word = strtok_r(text, " ", &rest);
 	unsigned n = 0;
 
-	for (; word && n < WORDS_MAX; word = strtok_r(NULL, " ", &rest))
-		words[n++] = word;
+	while (n < WORDS_MAX) {
+		while (*text == ' ')
+			*text++ = '\0';
+		if (!*text)
+			break;
+		words[n++] = text;
+		while (*text && *text != ' ')
+			text += *text == '\\' && text[1] ? 2 : 1;
+	}
 	return n;
 }
 
@@ -189,13 +197,23 @@ static bool run_simple(struct move *m, const char *device, enum task_type type)
 	return ok;
 }
 
+/* Its words are as tables have them. */
+static bool add_line(struct task *to, uint64_t start, uint64_t length, const char *type,
+		     const char *params)
+{
+	if (!task_add_line(to, start, length, type, params))
+		return false;
+	to->lines[to->nr_lines - 1].escaped = true;
+	return true;
+}
+
 static bool add_lines(struct task *to, const struct task *from)
 {
 	size_t i;
 
 	for (i = 0; i < from->nr_lines; i++)
-		if (!task_add_line(to, from->lines[i].start, from->lines[i].length,
-				   from->lines[i].type, from->lines[i].params))
+		if (!add_line(to, from->lines[i].start, from->lines[i].length,
+			      from->lines[i].type, from->lines[i].params))
 			return false;
 	return true;
 }
@@ -221,7 +239,7 @@ static bool load(struct move *m, const char *type, char *params)
 {
 	struct task *task = task_new(m->client, TASK_RELOAD);
 	bool ok = task && params && task_set_name(task, m->device) &&
-		task_add_line(task, 0, m->nr, type, params) && task_run(task);
+		add_line(task, 0, m->nr, type, params) && task_run(task);
 
 	free(params);
 	task_free(task);
@@ -354,7 +372,7 @@ static bool is_there(const struct move *m, const struct task *table)
 
 	if (table->nr_lines != 1 || m->helped || strcmp(m->old_at, "0"))
 		return false;
-	return !strcmp(m->old_place, m->to) || (node && place_is(m, m->old_place, node + 8));
+	return !strcmp(m->old_place, m->to_word) || (node && place_is(m, m->old_place, node + 8));
 }
 
 /* ---- telling ---- */
@@ -438,11 +456,11 @@ static int watch(struct move *m)
 
 static bool begin(struct move *m, const struct task *table)
 {
-	m->new_place = strdup(m->to);
+	m->new_place = strdup(m->to_word);
 	if (!m->new_place || (m->helped && !helper_make(m, table)))
 		return false;
 	if (load(m, "mirror", text_format("core 1 %u 2 %s %s %s 0 1 handle_errors", REGION_SECTORS,
-					  m->old_place, m->old_at, m->to)) &&
+					  m->old_place, m->old_at, m->to_word)) &&
 	    (!m->helped || helper_remove(m, true)) && swap_in(m))
 		return true;
 	if (m->helped) {
@@ -467,7 +485,7 @@ static int begin_anew(struct move *m, const struct task *table, bool *over)
 	if (!is_there(m, table))
 		return begin(m, table) ? 0 : 1;
 	*over = true;
-	m->new_place = strdup(m->to);
+	m->new_place = strdup(m->to_word);
 	if (!m->new_place)
 		return 1;
 	tell_end(m);
@@ -541,7 +559,8 @@ int move_main(struct client *client, int argc, char **argv)
 	m.device = argv[optind];
 	m.helper = text_format("%s.moving", m.device);
 	m.helper_uuid = text_format("MOVE-%s", m.device);
-	if (!m.helper || !m.helper_uuid)
+	m.to_word = text_word(m.to ? m.to : "");
+	if (!m.helper || !m.helper_uuid || !m.to_word)
 		return 1;
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
@@ -549,6 +568,7 @@ int move_main(struct client *client, int argc, char **argv)
 	free(m.old_place);
 	free(m.old_at);
 	free(m.new_place);
+	free(m.to_word);
 	free(m.helper);
 	free(m.helper_uuid);
 	return status;

@@ -67,6 +67,13 @@ fi
 nbdcopy "$(uri disk)" seen2
 cmp seen seen2 || fail "something changed on the way back"
 
+# ---- a place with a blank in its name
+truncate -s "$SIZE" "a place.img"
+"$NDM" move disk --to "$T/a place.img" > out || fail "to a place with a blank: $(cat out)"
+cmp seen "a place.img" || fail "the bytes at 'a place.img' are others"
+"$NDM" move disk --to "$T/old.img" > out || fail "from a place with a blank: $(cat out)"
+[ "$("$NDMSETUP" table disk)" = "$old" ] || fail "moved back, the table is $("$NDMSETUP" table disk)"
+
 # ---- segments and stripes
 half=$((sectors / 2))
 truncate -s "$SIZE" one.img two.img three.img
