@@ -85,6 +85,20 @@ struct ndm_tags {
 	uint16_t each, sectors;
 };
 
+/*
+ * READ without a copy.  Who asks with a loan may get a look at the store's own memory instead
+ * of data: then `at` is set when the bio ends, the window of data is untouched, and the look
+ * is good until the host calls ndm_loop_end().  Where fd is not -1 the bytes are those of that
+ * file at that offset; only system calls may look at them (another program may make the file
+ * shorter).  A later write may show in what was lent, as it may in any read that is still
+ * under way.
+ */
+struct ndm_loan {
+	const void *at;				/* NULL: nothing was lent */
+	int fd;
+	uint64_t offset;			/* bytes */
+};
+
 struct ndm_bio {
 	uint8_t op;				/* enum ndm_op */
 	uint8_t copy;				/* which of num_flush/num_discard/num_zeroes copies */
@@ -94,6 +108,7 @@ struct ndm_bio {
 	uint64_t sector, nr;
 	struct ndm_data data;
 	struct ndm_tags tags;			/* bytes == NULL: none wanted */
+	struct ndm_loan *loan;			/* READ: NULL, or who asks may be lent the data */
 	struct ndm_extents *extents;		/* NDM_EXTENTS: the collector */
 	uint64_t origin;			/* NDM_EXTENTS: this sector in the collector's space */
 	void (*done)(struct ndm_bio *);		/* called once, never waits */
@@ -111,6 +126,8 @@ struct ndm_bio {
 	uint64_t stats_ns;			/* clones: dm-stats, when it began; 0 = not counted */
 };
 
+/* For stores: whether a READ that ends now may be answered with a loan. */
+bool ndm_may_lend(const struct ndm_loop *);
 /* Sends a bio to bio->store.  Never waits, never recurses deeper than one level. */
 void ndm_submit(struct ndm_bio *);
 /* The holder's last word on a bio: calls bio->done.  Nobody keeps a pointer after it. */
@@ -262,6 +279,7 @@ enum ndm_target_features {
 	NDM_TARGET_FLUSH_BYPASS = 16,	/* one flush per device will do (linear, striped) */
 	NDM_TARGET_OURS = 32,		/* not known to the kernel */
 	NDM_TARGET_OWN_SIZE = 64,	/* a line of length 0: the constructor sets ti->nr */
+	NDM_TARGET_LENDS = 256,		/* only remaps reads: what is below may lend (ndm_loan) */
 	NDM_TARGET_FORMATS = 128,	/* ctr may have to write: not built for trial (ndmd --check) */
 };
 

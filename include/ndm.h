@@ -255,6 +255,7 @@ struct ndm_io {
 	uint64_t offset, bytes;
 	struct ndm_data data;			/* stays valid until done */
 	struct ndm_extents *extents;		/* NDM_EXTENTS */
+	struct ndm_loan *loan;			/* READ: NULL, or data need not be filled; see ndm_loan */
 	void (*done)(struct ndm_io *);		/* on the loop; may be called before submit returns */
 	int error;
 	/* the core's */

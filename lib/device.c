@@ -226,6 +226,8 @@ static struct ndm_bio *clone_make(struct ndm_device *dev, struct ndm_bio *bio,
 	c->done = clone_done;
 	if (ti && ti->per_bio_size)
 		memset(ndm_per_bio(c), 0, ti->per_bio_size);
+	if (bio->loan && nr == bio->nr && ti && ti->type->features & NDM_TARGET_LENDS)
+		c->loan = bio->loan;
 	bio->pending++;
 	if (dev->regions)
 		stats_start(dev, c);

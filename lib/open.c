@@ -151,6 +151,7 @@ void io_start(struct ndm_io *io)
 	bio->nr = io->bytes >> NDM_SECTOR_SHIFT;
 	bio->data = io->data;
 	bio->extents = io->extents;
+	bio->loan = io->loan;
 	bio->origin = bio->sector;
 	bio->done = io_done;
 	ndm_submit(bio);

@@ -44,6 +44,7 @@ struct request {
 	struct area *area;			/* or a share of what was received */
 	struct iovec iov;			/* what io.data shows */
 	struct ndm_extents extents;
+	struct ndm_loan loan;			/* READ: where the store's own memory is the reply's body */
 	/* the reply */
 	const uint8_t *body;
 	size_t body_bytes;
@@ -76,6 +77,7 @@ struct conn {
 	bool held : 1;				/* over a limit: not reading */
 	bool draining : 1;			/* the server ends */
 	bool big_writes : 1;			/* the last payload was a large one */
+	bool lends : 1;				/* the last read was answered with a loan */
 	bool unix_socket : 1, roomy : 1;	/* its send buffer is the kernel's default, or ours */
 
 	/* transmission */
@@ -88,6 +90,7 @@ struct conn {
 	struct request *out, *out_last;		/* replies to be sent */
 	size_t out_bytes;			/* of them */
 	size_t out_done;			/* bytes of the first one that have been sent */
+	unsigned lent;				/* replies in out whose body is a loan */
 	struct request *partial;		/* its payload is still coming */
 	size_t partial_bytes;			/* how much of it has come */
 	uint64_t discard;			/* bytes of payload that nobody wants */
@@ -144,6 +147,7 @@ void reply_ok(struct request *);		/* whatever belongs to it is in buf or extents
 void reply_error(struct request *, uint32_t nbd_error);
 uint32_t reply_errno(const struct request *, int err);
 void reply_send(struct conn *);			/* as much as the socket takes */
+void reply_settle(struct conn *);		/* loans that could not be sent: copied, now */
 void reply_drop_all(struct conn *);
 
 #endif

@@ -143,6 +143,12 @@ static uint16_t io_flags(const struct request *r)
 	return flags;
 }
 
+/* OpenSSL would touch the bytes itself; and what cannot be sent now would be copied after all. */
+static bool may_borrow(const struct conn *c, const struct request *r)
+{
+	return r->type == NBD_CMD_READ && !c->tls && !c->writing;
+}
+
 static void submit(struct conn *c, struct request *r)
 {
 	if (!r->length && r->type != NBD_CMD_FLUSH) {
@@ -159,6 +165,7 @@ static void submit(struct conn *c, struct request *r)
 	r->io.bytes = r->length;
 	r->io.data = (struct ndm_data){ .iov = &r->iov, .iovcnt = 1 };
 	r->io.extents = &r->extents;
+	r->io.loan = may_borrow(c, r) ? &r->loan : NULL;
 	r->io.done = io_done;
 	r->io.error = 0;
 	ndm_io_submit(c->opener, &r->io);
@@ -308,6 +315,8 @@ static bool over_limit(struct conn *c)
 
 	if (c->in_flight >= CONN_REQUESTS_MAX || c->bytes >= CONN_BYTES_MAX ||
 	    c->out_bytes >= CONN_UNSENT_MAX)
+		return true;
+	if (c->writing && c->lends)		/* read ahead of the client, it would be a copy */
 		return true;
 	if (w->bytes >= w->bytes_max && c->bytes) {
 		w->starving = true;

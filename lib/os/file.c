@@ -4,6 +4,8 @@
  *
  * A request takes the shortest way that does not make the loop wait for a disk:
  *
+ *   read, who asks may    nothing: file-lend.c lends the page cache's own pages
+ *         be content
  *   read, tmpfs           pread, on the loop
  *   read, page cache      preadv2(RWF_NOWAIT), on the loop; what is not cached: the engine
  *   write, page cache     pwrite, on the loop.  It copies into the page cache, so it waits for
@@ -188,6 +190,10 @@ static void file_read(struct file_store *f, struct ndm_bio *bio)
 	size_t done = 0;
 	int err = -EAGAIN;
 
+	if (bio->loan && file_lend(f, bio)) {
+		ndm_end(bio, 0);
+		return;
+	}
 	if (f->memory)
 		err = rw_inline(f, bio, 0, &done);
 	else if (f->can_nowait)

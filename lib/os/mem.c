@@ -110,6 +110,21 @@ static void mem_read(struct os_mem *m, const struct ndm_bio *bio)
 	}
 }
 
+/* The mapping lives as long as the store: what was written may be looked at there. */
+static bool mem_lend(struct mem_store *s, const struct ndm_bio *bio)
+{
+	uint64_t offset = bio->sector * NDM_SECTOR_BYTES, bytes = bio->nr * NDM_SECTOR_BYTES;
+	uint64_t chunk;
+
+	if (!bio->loan || !ndm_may_lend(s->base.loop))
+		return false;
+	for (chunk = offset >> CHUNK_SHIFT; chunk <= (offset + bytes - 1) >> CHUNK_SHIFT; chunk++)
+		if (!chunk_written(s->mem, chunk))
+			return false;
+	*bio->loan = (struct ndm_loan){ .at = s->mem->base + offset, .fd = -1 };
+	return true;
+}
+
 static void mem_write(struct os_mem *m, const struct ndm_bio *bio)
 {
 	uint64_t offset = bio->sector * NDM_SECTOR_BYTES, bytes = bio->nr * NDM_SECTOR_BYTES;
@@ -189,7 +204,8 @@ static void mem_submit(struct ndm_store *s, struct ndm_bio *bio)
 	if (bio->nr) {
 		switch ((enum ndm_op)bio->op) {
 		case NDM_READ:
-			mem_read(m, bio);
+			if (!mem_lend((struct mem_store *)s, bio))
+				mem_read(m, bio);
 			break;
 		case NDM_WRITE:
 			mem_write(m, bio);
