@@ -99,6 +99,16 @@ struct ndm_loan {
 	uint64_t offset;			/* bytes */
 };
 
+/*
+ * WRITE whose data is not in memory yet, but can be put anywhere at once: a store that takes it
+ * calls take() once, within submit, and `data` is empty.  taken: something has been consumed.
+ * Who does not know sources ends the bio with an error and leaves it alone.
+ */
+struct ndm_source {
+	int (*take)(struct ndm_source *, void *to, size_t bytes);	/* 0 or -errno */
+	bool taken;
+};
+
 struct ndm_bio {
 	uint8_t op;				/* enum ndm_op */
 	uint8_t copy;				/* which of num_flush/num_discard/num_zeroes copies */
@@ -109,6 +119,7 @@ struct ndm_bio {
 	struct ndm_data data;
 	struct ndm_tags tags;			/* bytes == NULL: none wanted */
 	struct ndm_loan *loan;			/* READ: NULL, or who asks may be lent the data */
+	struct ndm_source *source;		/* WRITE: NULL, or where the data is to be had */
 	struct ndm_extents *extents;		/* NDM_EXTENTS: the collector */
 	uint64_t origin;			/* NDM_EXTENTS: this sector in the collector's space */
 	void (*done)(struct ndm_bio *);		/* called once, never waits */
@@ -237,6 +248,7 @@ struct ndm_store_ops {
 	void (*submit)(struct ndm_store *, struct ndm_bio *);
 	void (*close)(struct ndm_store *) ndm_waits;
 	const struct ndm_link_ops *link;	/* NULL: cannot be lost */
+	bool takes_sources;			/* knows bio->source */
 };
 
 struct ndm_store {
@@ -279,7 +291,7 @@ enum ndm_target_features {
 	NDM_TARGET_FLUSH_BYPASS = 16,	/* one flush per device will do (linear, striped) */
 	NDM_TARGET_OURS = 32,		/* not known to the kernel */
 	NDM_TARGET_OWN_SIZE = 64,	/* a line of length 0: the constructor sets ti->nr */
-	NDM_TARGET_LENDS = 256,		/* only remaps reads: what is below may lend (ndm_loan) */
+	NDM_TARGET_LENDS = 256,		/* only remaps: below it ndm_loan, ndm_source will do */
 	NDM_TARGET_FORMATS = 128,	/* ctr may have to write: not built for trial (ndmd --check) */
 };
 

@@ -37,6 +37,10 @@ static void store_submit(struct ndm_bio *bio)
 {
 	struct ndm_bio *plain;
 
+	if (bio->source && !bio->store->ops->takes_sources) {
+		ndm_end(bio, -EOPNOTSUPP);
+		return;
+	}
 	if (!(bio->flags & NDM_FUA) || bio->store->limits.fua) {
 		bio->store->ops->submit(bio->store, bio);
 		return;

@@ -118,6 +118,8 @@ static void bio_account(struct ndm_device *dev, struct ndm_bio *bio)
 
 	if (bio->op == NDM_EXTENTS || bio->op == NDM_CACHE)
 		return;
+	if (bio->source && !bio->source->taken)	/* refused: it comes again with its data */
+		return;
 	dev->stats.group[g].ios++;
 	dev->stats.group[g].sectors += bio->nr;
 	if (bio->error)
@@ -226,8 +228,10 @@ static struct ndm_bio *clone_make(struct ndm_device *dev, struct ndm_bio *bio,
 	c->done = clone_done;
 	if (ti && ti->per_bio_size)
 		memset(ndm_per_bio(c), 0, ti->per_bio_size);
-	if (bio->loan && nr == bio->nr && ti && ti->type->features & NDM_TARGET_LENDS)
+	if (nr == bio->nr && ti && ti->type->features & NDM_TARGET_LENDS) {
 		c->loan = bio->loan;
+		c->source = bio->source;
+	}
 	bio->pending++;
 	if (dev->regions)
 		stats_start(dev, c);
@@ -299,12 +303,23 @@ static bool target_takes_zeroes(const struct ndm_target *ti)
 	return ti->devs != NULL;
 }
 
+/* Data that is not there yet goes through those only that do not look at it. */
+static bool source_passes(const struct ndm_device *dev, const struct ndm_bio *bio,
+			  const struct ndm_target *ti, uint64_t nr)
+{
+	return nr == bio->nr && ti->type->features & NDM_TARGET_LENDS && !dev->regions;
+}
+
 /* one piece of one target; errors go into bio->error */
 static void piece_send(struct ndm_device *dev, struct ndm_bio *bio, struct ndm_target *ti,
 		       uint64_t skip, uint64_t nr)
 {
 	unsigned copies = 1, i;
 
+	if (bio->source && !source_passes(dev, bio, ti, nr)) {
+		bio->error = -EOPNOTSUPP;
+		return;
+	}
 	switch (bio->op) {
 	case NDM_DISCARD:
 		copies = ti->num_discard;
@@ -466,6 +481,7 @@ static void device_submit(struct ndm_store *store, struct ndm_bio *bio)
 const struct ndm_store_ops device_store_ops = {
 	.scheme = "dev",
 	.submit = device_submit,
+	.takes_sources = true,
 };
 
 /* ---- events ---- */

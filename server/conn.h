@@ -43,6 +43,9 @@ struct request {
 	size_t buf_bytes;
 	struct area *area;			/* or a share of what was received */
 	struct iovec iov;			/* what io.data shows */
+	struct ndm_source source;		/* pieces.c */
+	uint64_t taken;				/* bytes of the payload that the store has already */
+	bool pieces, submitting, piece_out;
 	struct ndm_extents extents;
 	struct ndm_loan loan;			/* READ: where the store's own memory is the reply's body */
 	/* the reply */
@@ -93,6 +96,7 @@ struct conn {
 	unsigned lent;				/* replies in out whose body is a loan */
 	struct request *partial;		/* its payload is still coming */
 	size_t partial_bytes;			/* how much of it has come */
+	unsigned piece_pause;			/* so many writes are not tried by pieces */
 	uint64_t discard;			/* bytes of payload that nobody wants */
 	struct area *pending;			/* received, but over a limit */
 	size_t pending_at, pending_bytes;
@@ -139,7 +143,13 @@ void transmit_readable(struct conn *);
 void transmit_revive(struct conn *);		/* goes on with what was received before */
 void transmit_again(struct conn *);		/* it was over a limit */
 
+/* pieces.c */
+/* A write of which nothing has come yet; false: not in pieces. */
+bool pieces_begin(struct conn *, struct request *);
+bool pieces_receive(struct conn *, size_t *turn_bytes);	/* true: more may be there at once */
+
 /* reply.c */
+bool request_buffer(struct request *, uint64_t bytes);	/* of its own; false: no memory */
 struct request *request_new(struct conn *, uint64_t cookie);
 void request_free(struct request *);
 void request_drop_data(struct request *);	/* buffers, before the reply is sent */

@@ -35,10 +35,20 @@ struct request *request_new(struct conn *c, uint64_t cookie)
 	r->area = NULL;
 	r->extents = (struct ndm_extents){ 0 };
 	r->loan.at = NULL;
+	r->taken = 0;
+	r->pieces = r->submitting = r->piece_out = false;
 	r->body = NULL;
 	r->body_bytes = 0;
 	c->in_flight++;
 	return r;
+}
+
+bool request_buffer(struct request *r, uint64_t bytes)
+{
+	r->buf_bytes = (size_t)bytes;
+	r->buf = pool_get(&r->conn->worker->pool, r->buf_bytes);
+	r->iov = (struct iovec){ r->buf, r->buf_bytes };
+	return r->buf != NULL;
 }
 
 /* The connections that this worker's byte limit has stopped may try again. */

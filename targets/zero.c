@@ -42,7 +42,7 @@ static enum ndm_map zero_map(struct ndm_target *ti, struct ndm_bio *bio)
 		ndm_data_zero(&bio->data, bio->nr * NDM_SECTOR_BYTES);
 	else if (bio->op == NDM_EXTENTS)
 		ndm_extent_add(bio, bio->sector, bio->nr, NDM_EXTENT_HOLE | NDM_EXTENT_ZERO);
-	ndm_end(bio, 0);
+	ndm_end(bio, bio->source ? -EOPNOTSUPP : 0);	/* nobody would take it from the socket */
 	return NDM_MAP_SUBMITTED;
 }
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * file-lend.c - reads without a copy: the file is mapped, and who asks gets a pointer.
+ * file-lend.c - no copies: the file is mapped; who reads gets a pointer, and data that still
+ * waits in a socket is received to where it belongs.
  *
- * Nobody may touch the lent bytes but the kernel (send, write): a file that somebody makes
+ * Nobody may touch these bytes but the kernel (send, recv): a file that somebody makes
  * shorter takes pages away, and then a system call says EFAULT where a load would be SIGBUS.
  *
  * What is lent must be there already.  A page fault on a hole of a tmpfs file would fill the
@@ -42,6 +43,12 @@ static bool may_ask(const struct file_store *f)
 	return !fstat(f->fd, &st) && (st.st_uid == geteuid() || geteuid() == 0);
 }
 
+/* Pages of a disk's file are not for writing into: the file system must know beforehand. */
+static int map_protection(const struct file_store *f)
+{
+	return f->memory && !f->base.limits.read_only ? PROT_READ | PROT_WRITE : PROT_READ;
+}
+
 void file_map(struct file_store *f)
 {
 	uint64_t bytes = f->base.nr * NDM_SECTOR_BYTES;
@@ -50,7 +57,7 @@ void file_map(struct file_store *f)
 	if (!bytes || f->direct || !f->write_inline || bytes > SIZE_MAX ||
 	    sysconf(_SC_PAGESIZE) != PAGE_BYTES || !may_ask(f))
 		return;
-	at = mmap(NULL, (size_t)bytes, PROT_READ, MAP_SHARED, f->fd, 0);
+	at = mmap(NULL, (size_t)bytes, map_protection(f), MAP_SHARED, f->fd, 0);
 	if (at == MAP_FAILED)
 		return;
 	if (f->memory) {
@@ -140,6 +147,15 @@ bool file_lend(struct file_store *f, struct ndm_bio *bio)
 		return false;
 	*bio->loan = (struct ndm_loan){ .at = f->map + offset, .fd = f->fd, .offset = offset };
 	return true;
+}
+
+int file_take(struct file_store *f, struct ndm_bio *bio)
+{
+	uint64_t offset = bio->sector * NDM_SECTOR_BYTES, bytes = bio->nr * NDM_SECTOR_BYTES;
+
+	if (!f->map || !f->memory || !bytes || !regions_whole(f, offset, bytes))
+		return -EOPNOTSUPP;
+	return bio->source->take(bio->source, f->map + offset, (size_t)bytes);
 }
 
 void file_lend_no_more(struct file_store *f, uint64_t offset, uint64_t bytes)

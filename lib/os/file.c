@@ -8,6 +8,8 @@
  *         be content
  *   read, tmpfs           pread, on the loop
  *   read, page cache      preadv2(RWF_NOWAIT), on the loop; what is not cached: the engine
+ *   write, tmpfs          where data still waits in a socket, the kernel puts it into the
+ *                         mapping by itself (file-lend.c)
  *   write, page cache     pwrite, on the loop.  It copies into the page cache, so it waits for
  *                         a disk only when the kernel throttles dirty pages or a block must be
  *                         mapped whose metadata is not cached; handing each write to another
@@ -217,6 +219,8 @@ static void file_write(struct file_store *f, struct ndm_bio *bio)
 		ndm_end(bio, -EIO);		/* as the kernel's read-only disk */
 	else if (fua && f->flush_error)
 		ndm_end(bio, f->flush_error);
+	else if (bio->source)
+		ndm_end(bio, file_take(f, bio));
 	else if (fua || !f->write_inline)
 		rw_engine(f, bio, 0);
 	else
@@ -314,4 +318,5 @@ const struct ndm_store_ops file_store_ops = {
 	.open = file_open,
 	.submit = file_submit,
 	.close = file_close,
+	.takes_sources = true,
 };

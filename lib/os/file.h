@@ -47,6 +47,8 @@ void file_map(struct file_store *);
 void file_unmap(struct file_store *);
 /* A READ that can be had without a copy: fills bio->loan, false where it cannot. */
 bool file_lend(struct file_store *, struct ndm_bio *);
+/* A WRITE with a source: 0, or -errno; where nothing was taken it must come with its data. */
+int file_take(struct file_store *, struct ndm_bio *);
 /* these bytes may have gone */
 void file_lend_no_more(struct file_store *, uint64_t offset, uint64_t bytes);
 

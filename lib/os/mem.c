@@ -125,14 +125,17 @@ static bool mem_lend(struct mem_store *s, const struct ndm_bio *bio)
 	return true;
 }
 
-static void mem_write(struct os_mem *m, const struct ndm_bio *bio)
+static int mem_write(struct os_mem *m, const struct ndm_bio *bio)
 {
 	uint64_t offset = bio->sector * NDM_SECTOR_BYTES, bytes = bio->nr * NDM_SECTOR_BYTES;
 	uint64_t chunk;
 
 	for (chunk = offset >> CHUNK_SHIFT; chunk <= (offset + bytes - 1) >> CHUNK_SHIFT; chunk++)
 		chunk_mark(m, chunk);
+	if (bio->source)
+		return bio->source->take(bio->source, m->base + offset, bytes);
 	ndm_data_from(&bio->data, bytes, m->base + offset);
+	return 0;
 }
 
 /* Whole pages go back to the kernel and read as zeroes; the ends are written. */
@@ -196,6 +199,7 @@ static void mem_submit(struct ndm_store *s, struct ndm_bio *bio)
 {
 	struct os_mem *m = ((struct mem_store *)s)->mem;
 	bool change = bio->op == NDM_WRITE || bio->op == NDM_DISCARD || bio->op == NDM_ZEROES;
+	int err = 0;
 
 	if (change && s->limits.read_only) {
 		ndm_end(bio, -EIO);
@@ -208,7 +212,7 @@ static void mem_submit(struct ndm_store *s, struct ndm_bio *bio)
 				mem_read(m, bio);
 			break;
 		case NDM_WRITE:
-			mem_write(m, bio);
+			err = mem_write(m, bio);
 			break;
 		case NDM_DISCARD:
 			mem_drop(m, bio);
@@ -224,7 +228,7 @@ static void mem_submit(struct ndm_store *s, struct ndm_bio *bio)
 			break;
 		}
 	}
-	ndm_end(bio, 0);
+	ndm_end(bio, err);
 }
 
 /* ---- open and close ---- */
@@ -398,4 +402,5 @@ const struct ndm_store_ops mem_store_ops = {
 	.open = mem_open,
 	.submit = mem_submit,
 	.close = mem_close,
+	.takes_sources = true,
 };

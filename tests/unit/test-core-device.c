@@ -534,6 +534,85 @@ static void io_in_tasks(struct box *b)
 }
 BOX_DEFINE(io_in_tasks)
 
+/* ---- loans and sources ---- */
+
+struct once { struct ndm_source source; unsigned char byte; };
+
+static int once_take(struct ndm_source *source, void *to, size_t bytes)
+{
+	assert_false(source->taken);
+	source->taken = true;
+	memset(to, ((struct once *)source)->byte, bytes);
+	return 0;
+}
+
+struct ask { struct ndm_waitq q; bool done; };
+
+static void ask_heard(struct ndm_bio *bio)
+{
+	struct ask *a = bio->owner;
+
+	a->done = true;
+	ndm_wake_all(&a->q);
+}
+
+static int ask(struct ndm_store *s, enum ndm_op op, uint64_t sector, uint64_t nr,
+	       struct ndm_loan *loan, struct ndm_source *source)
+{
+	unsigned char buf[32 * 512];
+	struct iovec iov = { buf, sizeof buf };
+	struct ask a = { 0 };
+	struct ndm_bio bio = { .op = (uint8_t)op, .store = s, .sector = sector, .nr = nr,
+			       .loan = loan, .source = source, .done = ask_heard, .owner = &a };
+
+	if (!source)
+		bio.data = (struct ndm_data){ &iov, 1, 0 };
+	ndm_waitq_init(&a.q, s->loop);
+	ndm_submit(&bio);
+	while (!a.done)
+		ndm_wait(&a.q);
+	return bio.error;
+}
+
+/* Only those that do not look at data let them pass, and only as a whole. */
+static void loans_pass_where_nobody_looks(struct box *b)
+{
+	struct box_disk *d = box_disk(b, "a", 64, 0);
+	struct ndm_loan loan = { 0 };
+	struct once once = { { once_take, false }, 0x77 };
+	struct ndm_store *s = box_up(b, "l", "0 32 linear box:a 8\n32 16 striped 2 8 box:a 0 box:a 48");
+	struct ndm_store *up, *p;
+	struct ndm_device_stats stats;
+
+	assert_int_equal(ask(s, NDM_READ, 0, 8, &loan, NULL), 0);
+	log_is(b, "a read 8+8 loan");
+	assert_int_equal(ask(s, NDM_READ, 28, 8, &loan, NULL), 0);
+	log_is(b, "a read 36+4, a read 0+4");
+	assert_int_equal(ask(s, NDM_WRITE, 1, 2, NULL, &once.source), 0);
+	log_is(b, "a write 9+2 source");
+	assert_int_equal(d->bytes[9 * 512], 0x77);
+	once.source.taken = false;
+	assert_int_equal(ask(s, NDM_WRITE, 36, 8, NULL, &once.source), -EOPNOTSUPP);
+	assert_false(once.source.taken);		/* in two: it comes again with its data */
+	log_is(b, "");
+	ndm_device_stats(device(b, "l"), &stats);
+	assert_int_equal(stats.group[NDM_STAT_WRITE].ios, 1);
+	assert_int_equal(stats.group[NDM_STAT_WRITE].errors, 0);
+
+	up = box_up(b, "up", "0 48 linear /dev/mapper/l 0");
+	assert_int_equal(ask(up, NDM_READ, 0, 8, &loan, NULL), 0);
+	log_is(b, "a read 8+8 loan");
+	p = probe_up(b, "0 48 probe /dev/mapper/l 0 1");
+	the_probe->verdict = NDM_MAP_REMAPPED;
+	assert_int_equal(ask(p, NDM_READ, 0, 8, &loan, NULL), 0);
+	log_is(b, "a read 8+8");
+	assert_int_equal(ask(p, NDM_WRITE, 0, 8, NULL, &once.source), -EOPNOTSUPP);
+	log_is(b, "");
+	assert_false(once.source.taken);
+	assert_null(loan.at);
+}
+BOX_DEFINE(loans_pass_where_nobody_looks)
+
 /* ---- any alignment ---- */
 
 #define ODD_BYTES (32 * 512)
@@ -693,6 +772,7 @@ int main(void)
 		BOX_TEST(requeue_in_a_noflush_suspend),
 		BOX_TEST(a_refused_resume),
 		BOX_TEST(io_in_tasks),
+		BOX_TEST(loans_pass_where_nobody_looks),
 		BOX_TEST(odd_alignment_512),
 		BOX_TEST(odd_alignment_4096),
 		BOX_TEST(odd_requests_in_detail),
