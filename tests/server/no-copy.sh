@@ -56,6 +56,7 @@ PY
 
 # half a write, and another process
 truncate -s $size "$shm"
+"$NDMSETUP" remove mem			# memory stays where it is
 mkfifo go-on
 PYTHONPATH=$top_srcdir/tests/server python3 "$top_srcdir/tests/server/no-copy.py" "$sock" shm "$shm" $size half &
 half=$!
