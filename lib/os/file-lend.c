@@ -77,6 +77,7 @@ void file_unmap(struct file_store *f)
 	if (f->map)
 		munmap(f->map, f->map_bytes);
 	f->map = NULL;
+	f->map_bytes = 0;
 	ndm_free(f->regions);
 }
 
@@ -137,11 +138,17 @@ static bool cached(const struct file_store *f, uint64_t offset, uint64_t bytes)
 	       resident(f, offset, bytes, pages, CACHED_MAX_PAGES);
 }
 
+/* A file may have grown since it was mapped. */
+static bool in_map(const struct file_store *f, uint64_t offset, uint64_t bytes)
+{
+	return bytes && bytes <= f->map_bytes && offset <= f->map_bytes - bytes;
+}
+
 bool file_lend(struct file_store *f, struct ndm_bio *bio)
 {
 	uint64_t offset = bio->sector * NDM_SECTOR_BYTES, bytes = bio->nr * NDM_SECTOR_BYTES;
 
-	if (!f->map || !bytes || !ndm_may_lend(f->base.loop))
+	if (!in_map(f, offset, bytes) || !ndm_may_lend(f->base.loop))
 		return false;
 	if (f->memory ? !regions_whole(f, offset, bytes) : !cached(f, offset, bytes))
 		return false;
@@ -153,7 +160,7 @@ int file_take(struct file_store *f, struct ndm_bio *bio)
 {
 	uint64_t offset = bio->sector * NDM_SECTOR_BYTES, bytes = bio->nr * NDM_SECTOR_BYTES;
 
-	if (!f->map || !f->memory || !bytes || !regions_whole(f, offset, bytes))
+	if (!in_map(f, offset, bytes) || !f->memory || !regions_whole(f, offset, bytes))
 		return -EOPNOTSUPP;
 	return bio->source->take(bio->source, f->map + offset, (size_t)bytes);
 }
