@@ -132,6 +132,7 @@ struct ndm_bio {
 	uint64_t device_sector;			/* clones: where in the mapped device, for requeue */
 	uint32_t pending;			/* clones not yet ended, plus one while splitting */
 	uint8_t held;				/* the core's: counted in the device's in_flight */
+	uint8_t folded;				/* clones: how many devices it has passed as it is */
 	bool stats_merged;			/* clones: dm-stats */
 	uint64_t start_ns;			/* accounting */
 	uint64_t stats_ns;			/* clones: dm-stats, when it began; 0 = not counted */
@@ -291,7 +292,7 @@ enum ndm_target_features {
 	NDM_TARGET_FLUSH_BYPASS = 16,	/* one flush per device will do (linear, striped) */
 	NDM_TARGET_OURS = 32,		/* not known to the kernel */
 	NDM_TARGET_OWN_SIZE = 64,	/* a line of length 0: the constructor sets ti->nr */
-	NDM_TARGET_LENDS = 256,		/* only remaps: below it ndm_loan, ndm_source will do */
+	NDM_TARGET_LENDS = 256,		/* READ and WRITE are only remapped (or ended, without devs) */
 	NDM_TARGET_FORMATS = 128,	/* ctr may have to write: not built for trial (ndmd --check) */
 };
 

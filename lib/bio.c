@@ -161,6 +161,7 @@ struct ndm_bio *ndm_clone(struct ndm_loop *loop, const struct ndm_bio *from, uin
 	b->device_sector = 0;
 	b->pending = 0;
 	b->held = 0;
+	b->folded = 0;
 	b->stats_merged = false;
 	b->start_ns = b->stats_ns = 0;
 	return b;

@@ -613,6 +613,90 @@ static void loans_pass_where_nobody_looks(struct box *b)
 }
 BOX_DEFINE(loans_pass_where_nobody_looks)
 
+/* ---- towers of devices that only remap ---- */
+
+static uint64_t writes_of(struct box *b, const char *name, uint64_t *errors)
+{
+	struct ndm_device_stats stats;
+
+	ndm_device_stats(device(b, name), &stats);
+	*errors = stats.group[NDM_STAT_WRITE].errors;
+	return stats.group[NDM_STAT_WRITE].ios;
+}
+
+/* One clone goes through all of them; each counts it, and is not suspended under it. */
+static void folded_towers(struct box *b)
+{
+	struct box_disk *d = box_disk(b, "a", 64, 0);
+	struct ndm_store *top;
+	uint64_t errors;
+	unsigned char buf[8 * 512];
+
+	box_up(b, "l1", "0 32 linear box:a 8\n32 16 linear box:a 48");
+	box_up(b, "l2", "0 40 linear /dev/mapper/l1 4");
+	top = box_up(b, "l3", "0 40 linear /dev/mapper/l2 0");
+	assert_int_equal(ndm_rw(top, NDM_WRITE, 0, 2, 4, fill(buf, 4, 9)), 0);
+	log_is(b, "a write 14+4");
+	assert_int_equal(d->bytes[14 * 512], 9);
+	assert_int_equal(ndm_rw(top, NDM_WRITE, 0, 26, 4, buf), 0);	/* l1 is in two there */
+	log_is(b, "a write 38+2, a write 48+2");
+	d->fail_ops = 1u << NDM_WRITE;
+	assert_int_equal(ndm_rw(top, NDM_WRITE, 0, 0, 1, buf), -EIO);
+	d->fail_ops = 0;
+	assert_int_equal(writes_of(b, "l3", &errors), 3);
+	assert_int_equal(errors, 1);
+	assert_int_equal(writes_of(b, "l2", &errors), 3);
+	assert_int_equal(errors, 1);
+	assert_int_equal(writes_of(b, "l1", &errors), 3);
+	assert_int_equal(errors, 1);
+	assert_int_equal(ndm_rw(top, NDM_READ, 0, 39, 2, buf), -EIO);	/* past the end */
+	box_log(b);
+}
+BOX_DEFINE(folded_towers)
+
+static void middle_write(void *arg)
+{
+	struct ndm_store *top = ((void **)arg)[0];
+	bool *done = ((void **)arg)[1];
+	unsigned char buf[512] = { 1 };
+
+	assert_int_equal(ndm_rw(top, NDM_WRITE, 0, 0, 1, buf), 0);
+	*done = true;
+}
+
+/* A device in the middle: its suspension waits for what has passed it, and holds what comes. */
+static void suspend_in_the_middle(struct box *b)
+{
+	struct box_disk *d = box_disk(b, "a", 64, 0);
+	bool first = false, second = false;
+	struct ndm_store *top;
+	void *args[2][2];
+
+	box_up(b, "l1", "0 32 linear box:a 8");
+	box_up(b, "l2", "0 32 linear /dev/mapper/l1 0");
+	top = box_up(b, "l3", "0 32 linear /dev/mapper/l2 0");
+	args[0][0] = args[1][0] = top;
+	args[0][1] = &first;
+	args[1][1] = &second;
+	d->hold = true;
+	ndm_spawn(box_loop(b), "first", middle_write, args[0]);
+	ndm_sleep(box_loop(b), 1000);
+	assert_false(first);
+	ndm_spawn(box_loop(b), "release", (void (*)(void *))box_release, d);
+	box_suspend(b, "l2", 0);
+	assert_int_equal(d->bytes[8 * 512], 1);
+	log_is(b, "a write 8+1");
+	ndm_spawn(box_loop(b), "second", middle_write, args[1]);
+	ndm_sleep(box_loop(b), 1000000);
+	assert_false(second);
+	log_is(b, "");
+	box_reload(b, "l2", "0 32 linear box:a 32");
+	while (!second)
+		ndm_sleep(box_loop(b), 1000);
+	log_is(b, "a write 32+1");
+}
+BOX_DEFINE(suspend_in_the_middle)
+
 /* ---- any alignment ---- */
 
 #define ODD_BYTES (32 * 512)
@@ -773,6 +857,8 @@ int main(void)
 		BOX_TEST(a_refused_resume),
 		BOX_TEST(io_in_tasks),
 		BOX_TEST(loans_pass_where_nobody_looks),
+		BOX_TEST(folded_towers),
+		BOX_TEST(suspend_in_the_middle),
 		BOX_TEST(odd_alignment_512),
 		BOX_TEST(odd_alignment_4096),
 		BOX_TEST(odd_requests_in_detail),
