@@ -18,7 +18,7 @@
 #include "ndmd.h"
 
 #define PIECE_ALIGN 4096u			/* pieces end at multiples of it, but for the last */
-#define PAUSE_WRITES 64u			/* not tried again for so many, once refused */
+#define PAUSE_WRITES 16u			/* not tried again for so many, once refused */
 
 static struct request *request_of(struct ndm_source *source)
 {

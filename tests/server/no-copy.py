@@ -88,6 +88,10 @@ def saves():
     pid, c, data = sys.argv[6], client(), dice.randbytes(MIB)
     for i in range(size // MIB):
         assert c.call(WRITE, i * MIB, MIB, data=data)[0] == 0
+    for i in range(150 * size // MIB):          # until all of it is known to be there
+        assert c.call(READ, i % (size // MIB) * MIB, 512)[0] == 0
+    c = client()
+    big_write_mode(c)
     for what, kind in (("rchar", READ), ("wchar", WRITE)):
         before = io_bytes(pid, what)
         for i in range(64):
