@@ -490,6 +490,8 @@ void ndm_vprintf(struct ndm_str *, const char *fmt, va_list);
 void ndm_str_put(struct ndm_str *, const void *bytes, size_t len);
 bool ndm_str_room(struct ndm_str *, size_t more);	/* for so many bytes; false: no memory */
 void ndm_str_free(struct ndm_str *);			/* and makes it empty */
+/* A word of a table, with a backslash before all that would end or change it. */
+void ndm_table_put_word(struct ndm_str *, const char *word, size_t bytes);
 
 /* ---- memory (lib/alloc.c): never NULL for small things; sizes checked ---- */
 

@@ -26,6 +26,7 @@ tests_sim_run_SOURCES += tests/sim/script-dust.c
 tests_sim_run_SOURCES += tests/sim/script-delay.c
 tests_sim_run_SOURCES += tests/sim/script-linear.c
 tests_sim_run_SOURCES += tests/sim/leg.c tests/sim/script-multipath.c
+tests_sim_run_SOURCES += tests/sim/script-multipath-stall.c
 tests_sim_run_SOURCES += tests/sim/script-striped.c
 tests_sim_run_SOURCES += tests/sim/script-planted.c
 tests_sim_run_SOURCES += tests/sim/script-stack.c
