@@ -228,9 +228,21 @@ struct ndm_device_stats {
 		uint64_t ns, latency[NDM_LATENCY_BUCKETS];	/* while ndm_context_timing() is on */
 	} group[NDM_STAT_GROUPS];
 	uint64_t busy_ns;			/* with something in flight; the same */
+	uint64_t requests[NDM_OPS];		/* of clients, by enum ndm_op, refused ones too */
 	unsigned in_flight;
 };
 void ndm_device_stats(struct ndm_device *, struct ndm_device_stats *);	/* snapshot, any loop */
+
+/* what the targets of the live table have counted; ndm_counters_free() it */
+struct ndm_counter {
+	enum ndm_counter_kind kind;
+	unsigned group;
+	uint64_t value;
+	char what[NDM_NAME_BYTES];
+};
+struct ndm_counters { struct ndm_counter *list; unsigned n, cap; };
+void ndm_device_counters(struct ndm_device *, struct ndm_counters *) ndm_waits;
+void ndm_counters_free(struct ndm_counters *);
 
 /* ---- I/O by hosts ---- */
 

@@ -251,6 +251,7 @@ void align_untrack(struct ndm_io *);
 void io_start(struct ndm_io *);
 int core_message(struct ndm_device *, unsigned argc, char **argv, struct ndm_str *reply) ndm_waits;
 int stats_message(struct ndm_device *, unsigned argc, char **argv, struct ndm_str *reply) ndm_waits;
+void counters_of(const struct ndm_table *, struct ndm_counters *);
 void stats_free(struct ndm_device *);
 void stats_start(struct ndm_device *, struct ndm_bio *clone);
 void stats_end(struct ndm_device *, struct ndm_bio *clone);

@@ -575,3 +575,15 @@ int ndm_device_deps(struct ndm_device *dev, bool inactive, uint32_t (**out)[2], 
 	device_leave(dev);
 	return err;
 }
+
+void ndm_device_counters(struct ndm_device *dev, struct ndm_counters *list)
+{
+	*list = (struct ndm_counters){ 0 };
+	device_visit(dev);
+	if (dev->live) {
+		dev->loop->nowait++;
+		counters_of(dev->live, list);
+		dev->loop->nowait--;
+	}
+	device_leave(dev);
+}

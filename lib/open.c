@@ -178,6 +178,7 @@ void ndm_io_submit(struct ndm_opener *o, struct ndm_io *io)
 
 	io->opener = o;
 	io->tracked = false;
+	o->device->stats.requests[io->op]++;
 	io->error = io_check(o, io);
 	if (io->error || (!io->bytes && io->op != NDM_FLUSH)) {
 		io->done(io);

@@ -108,6 +108,11 @@ shell_tests += tests/server/schema.sh
 EXTRA_DIST += tests/server/control.py tests/server/control-abi.py tests/server/control-conn.py \
 	tests/server/examples.py tests/server/poll.c
 
+# what the server prints of a report
+host_tests += tests/unit/test-metrics
+tests_unit_test_metrics_SOURCES = tests/unit/test-metrics.c $(server_parts)
+tests_unit_test_metrics_LDADD = $(server_ndmd_LDADD) $(CMOCKA_LIBS)
+
 check_PROGRAMS += $(core_tests) $(host_tests)
 TESTS += $(core_tests) $(host_tests) $(shell_tests)
 EXTRA_DIST += tests/still-world.h tests/golden/multipath-selectors.txt tests/golden/record-multipath.py

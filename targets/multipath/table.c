@@ -596,6 +596,7 @@ const struct ndm_target_type ndm_target_multipath = {
 	.map = mpath_map,
 	.end_io = mpath_end_io,
 	.status = mpath_status,
+	.counters = mpath_counters,
 	.message = mpath_message,
 	.presuspend = mpath_presuspend,
 	.postsuspend = mpath_postsuspend,
