@@ -132,6 +132,12 @@ check-kernel: all
 		$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(kernel_tests)'
 .PHONY: check-kernel
 
+# The Debian packages, built and started under a systemd of its own: minutes, and root
+check-packages: all
+	$(MAKE) $(AM_MAKEFLAGS) check TESTS=tests/packages.sh
+.PHONY: check-packages
+EXTRA_DIST += tests/packages.sh
+
 TEST_EXTENSIONS = .sh
 SH_LOG_COMPILER = $(BASH)
 AM_TESTS_ENVIRONMENT = \
