@@ -220,6 +220,8 @@ struct ndm_store_ops {
 	void (*submit)(struct ndm_store *, struct ndm_bio *);
 	void (*close)(struct ndm_store *) ndm_waits;
 	const struct ndm_link_ops *link;	/* NULL: cannot be lost */
+	/* It was open, and has been asked for once more: nr may have grown.  NULL: it cannot */
+	void (*again)(struct ndm_store *) ndm_waits;
 };
 
 struct ndm_store {
