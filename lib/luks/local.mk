@@ -23,5 +23,5 @@ libndm_core_la_SOURCES += $(luks_sources)
 
 libndm_luks_la_SOURCES = $(luks_sources) $(kit_crypt_sources) lib/alloc.c lib/str.c
 libndm_luks_la_CFLAGS = $(AM_CFLAGS) $(FRAME_CFLAGS)
-libndm_luks_la_LIBADD = $(OPENSSL_LIBS) $(LIBGCRYPT_LIBS) $(LIBARGON2_LIBS)
+libndm_luks_la_LIBADD = $(OPENSSL_LIBS) $(LIBGCRYPT_LIBS) $(NETTLE_LIBS) $(LIBARGON2_LIBS)
 noinst_LTLIBRARIES += libndm-luks.la
