@@ -251,8 +251,6 @@ struct ndm_store_ops {
 	void (*close)(struct ndm_store *) ndm_waits;
 	const struct ndm_link_ops *link;	/* NULL: cannot be lost */
 	bool takes_sources;			/* knows bio->source */
-	/* It was open, and has been asked for once more: nr may have grown.  NULL: it cannot */
-	void (*again)(struct ndm_store *) ndm_waits;
 };
 
 struct ndm_store {

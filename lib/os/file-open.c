@@ -348,36 +348,6 @@ int file_open(struct ndm_loop *loop, const char *spec, unsigned mode, struct ndm
 	return err;
 }
 
-/* ---- grown since ---- */
-
-struct file_look { struct file_store *f; uint64_t bytes; };
-
-static int again_run(void *arg)
-{
-	struct file_look *a = arg;
-	struct stat st;
-
-	if (a->f->block_device)
-		return ioctl(a->f->fd, BLKGETSIZE64, &a->bytes) ? -errno : 0;
-	if (fstat(a->f->fd, &st))
-		return -errno;
-	a->bytes = (uint64_t)st.st_size;
-	return 0;
-}
-
-/* Never smaller: a table that is active may use what was there. */
-void file_again(struct ndm_store *s)
-{
-	struct file_look a = { .f = file_of(s) };
-	uint64_t nr;
-
-	if (ndm_offload(s->loop, again_run, &a))
-		return;
-	nr = (a.bytes & ~((uint64_t)s->limits.logical_block_bytes - 1)) / NDM_SECTOR_BYTES;
-	if (nr > s->nr)
-		s->nr = nr;
-}
-
 static int close_run(void *arg)
 {
 	struct file_store *f = arg;

@@ -319,5 +319,4 @@ const struct ndm_store_ops file_store_ops = {
 	.submit = file_submit,
 	.close = file_close,
 	.takes_sources = true,
-	.again = file_again,
 };
