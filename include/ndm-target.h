@@ -60,6 +60,7 @@ enum ndm_op {
 	NDM_EXTENTS,		/* block status: answers go to bio->extents */
 	NDM_CACHE,		/* a hint: will be read soon; may do nothing */
 };
+#define NDM_OPS (NDM_CACHE + 1)
 
 enum ndm_bio_flags {
 	NDM_FUA = 1,		/* WRITE, DISCARD, ZEROES: durable before it ends */
@@ -339,6 +340,18 @@ struct ndm_arg {
 	const char *help;		/* one sentence, for the manual */
 };
 
+/* ---- what targets count for metrics (lib/counters.c) ---- */
+
+enum ndm_counter_kind {
+	NDM_COUNT_FAULTS,		/* injected ones; what: their class */
+	NDM_COUNT_CORRUPTIONS,		/* blocks that were found not to be what they should */
+	NDM_PATH_LATENCY,		/* of late, in ns; what: the path's device */
+};
+struct ndm_counters;
+/* group: of a path; else 0 */
+void ndm_counter_put(struct ndm_counters *, enum ndm_counter_kind, const char *what, unsigned group,
+		     uint64_t value);
+
 struct ndm_target_type {
 	const char *name;
 	unsigned version[3];
@@ -368,6 +381,8 @@ struct ndm_target_type {
 	void (*resume)(struct ndm_target *) ndm_waits;
 	void (*io_hints)(struct ndm_target *, struct ndm_limits *);
 	const struct ndm_meta *metas;		/* NULL: none */
+	/* what it has counted besides its status line, for metrics; never waits; optional */
+	void (*counters)(struct ndm_target *, struct ndm_counters *);
 };
 
 /* A device used by a target; belongs to the core, lives as long as the target. */

@@ -10,6 +10,7 @@ libndm_core_la_SOURCES += lib/alloc.c
 libndm_core_la_SOURCES += lib/args.c
 libndm_core_la_SOURCES += lib/bio.c
 libndm_core_la_SOURCES += lib/context.c
+libndm_core_la_SOURCES += lib/counters.c
 libndm_core_la_SOURCES += lib/device.c
 libndm_core_la_SOURCES += lib/explain.c
 libndm_core_la_SOURCES += lib/extents.c

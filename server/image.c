@@ -14,6 +14,7 @@
 #include "image.h"
 #include "ndmd.h"
 
+#define FORMAT 2			/* of all that follows it: another ndmd may be of another age */
 #define DEVICES_MAX (1u << 20)
 #define LINES_MAX (1u << 20)
 
@@ -232,6 +233,7 @@ static int pack_device(struct ndm_device *dev, void *arg, struct ndm_str *why)
 	struct image *im = arg;
 	struct ndm_device_memory m;
 	struct ndm_device_info info;
+	struct ndm_str stats = { 0 };
 	unsigned i;
 	int err;
 
@@ -244,9 +246,16 @@ static int pack_device(struct ndm_device *dev, void *arg, struct ndm_str *why)
 	image_put_number(im, m.event_nr);
 	for (i = 0; i < 4; i++)
 		image_put_number(im, m.geometry[i]);
+	image_put_number(im, m.read_ahead);
+	image_put_number(im, (m.had_table ? 1 : 0) | (m.request_based ? 2 : 0) |
+			 (m.deferred_remove ? 4 : 0));
 	image_put(im, m.declared, m.declared_bytes);
 	(void)why;
-	err = pack_table(dev, false, im);
+	err = ndm_device_stats_save(dev, &stats);
+	image_put(im, stats.text, stats.len);
+	ndm_str_free(&stats);
+	if (!err)
+		err = pack_table(dev, false, im);
 	return err ? err : pack_table(dev, true, im);
 }
 
@@ -261,6 +270,7 @@ int image_pack_devices(struct ndmd *d, struct image *im, struct ndm_str *why)
 	int err;
 
 	ndm_context_backings(d->context, &backings);
+	image_put_number(im, FORMAT);
 	image_put_text(im, backings.text ? backings.text : "");
 	ndm_str_free(&backings);
 	err = for_all(d, pack_count, pack_device, im, why);
@@ -279,6 +289,8 @@ struct kept {
 	const char *name, *uuid;
 	unsigned minor, flags;
 	struct ndm_device_memory memory;
+	const char *stats;
+	size_t stats_bytes;
 	struct table live, inactive;
 	struct ndm_device *device;
 	bool up;
@@ -290,8 +302,11 @@ static void read_table(struct image_reader *r, struct table *t)
 	unsigned i;
 
 	t->read_only = image_number(r);
-	if (n > LINES_MAX || !(t->lines = calloc(n + 1, sizeof *t->lines)))
+	if (n > LINES_MAX || n > (uint64_t)(r->end - r->at) ||
+	    !(t->lines = calloc(n + 1, sizeof *t->lines))) {
 		r->bad = true;
+		return;
+	}
 	for (i = 0; i < n && !r->bad; i++) {
 		t->lines[i].start = image_number(r);
 		t->lines[i].nr = image_number(r);
@@ -305,7 +320,7 @@ static void read_table(struct image_reader *r, struct table *t)
 
 static void read_kept(struct image_reader *r, struct kept *k)
 {
-	unsigned i;
+	unsigned i, more;
 
 	k->name = image_text(r);
 	k->uuid = image_text(r);
@@ -314,9 +329,15 @@ static void read_kept(struct image_reader *r, struct kept *k)
 	k->memory.event_nr = (uint32_t)image_number(r);
 	for (i = 0; i < 4; i++)
 		k->memory.geometry[i] = image_number(r);
+	k->memory.read_ahead = image_number(r);
+	more = (unsigned)image_number(r);
+	k->memory.had_table = more & 1;
+	k->memory.request_based = more & 2;
+	k->memory.deferred_remove = more & 4;
 	k->memory.declared = image_bytes(r, &k->memory.declared_bytes);
 	if (!k->memory.declared_bytes)
 		k->memory.declared = NULL;
+	k->stats = image_bytes(r, &k->stats_bytes);
 	read_table(r, &k->live);
 	read_table(r, &k->inactive);
 	if (!k->name)
@@ -389,9 +410,11 @@ static int finish(struct ndmd *d, struct kept *k)
 		log_line(&d->log, NDM_LOG_WARNING, "%s: its inactive table is lost: %s", k->name,
 			 why.len ? why.text : "no reason given");
 	ndm_str_free(&why);
-	if ((k->flags & NDM_DEVICE_SUSPENDED) && k->live.n)
+	if (k->flags & NDM_DEVICE_SUSPENDED)
 		ndm_device_suspend(k->device, NDM_SUSPEND_NOFLUSH | NDM_SUSPEND_NOLOCKFS);
 	err = ndm_device_remember(k->device, &k->memory);
+	if (!err && ndm_device_stats_restore(k->device, k->stats, k->stats_bytes))
+		log_line(&d->log, NDM_LOG_WARNING, "%s: its statistics are lost", k->name);
 	return err;
 }
 
@@ -422,13 +445,18 @@ static int make_all(struct ndmd *d, struct kept *all, unsigned n, struct ndm_str
 
 int image_make_devices(struct ndmd *d, struct image_reader *r, struct ndm_str *why)
 {
+	uint64_t format = image_number(r), n;
 	const char *backings = image_text(r);
-	uint64_t n = image_number(r);
 	struct kept *all = NULL;
 	unsigned i;
 	int err = -EBADMSG;
 
-	if (r->bad || !backings || n > DEVICES_MAX)
+	if (!r->bad && format != FORMAT) {
+		ndm_printf(why, "the two ndmd are of versions that do not understand each other");
+		return -EPROTO;
+	}
+	n = image_number(r);
+	if (r->bad || !backings || n > DEVICES_MAX || n > (uint64_t)(r->end - r->at))
 		return -EBADMSG;
 	all = calloc(n + 1, sizeof *all);
 	for (i = 0; all && i < n && !r->bad; i++)
@@ -445,4 +473,21 @@ int image_make_devices(struct ndmd *d, struct image_reader *r, struct ndm_str *w
 	}
 	free(all);
 	return err;
+}
+
+/* One that was to go with its clients, none of which came along. */
+void image_remove_deferred(struct ndmd *d)
+{
+	struct ndm_device_info info;
+	struct ndm_device **list;
+	unsigned i, n;
+
+	list = hold_all(d, &n);
+	for (i = 0; list && i < n; i++) {
+		ndm_device_info(list[i], &info);
+		if (info.flags & NDM_DEVICE_DEFERRED_REMOVE)
+			ndm_device_remove(list[i], true, NULL);
+	}
+	if (list)
+		put_all(list, n);
 }

@@ -125,6 +125,7 @@ int exports_find(struct ndmd *, const struct conn *, const char *name, size_t by
 void exports_each(struct ndmd *, const struct conn *, bool (*fn)(void *, const struct export *),
 		  void *);
 unsigned exports_count(struct ndmd *);
+unsigned exports_clients(struct ndm_device *);	/* connected ones */
 void exports_set_rules(struct ndmd *, const struct ndm_config *);
 void exports_free_rules(struct ndmd *);
 void exports_pack(struct ndmd *, struct image *);	/* rules */

@@ -682,6 +682,8 @@ int takeover_clients(struct ndmd *d, struct ndm_str *why)
 
 	for (; n && !err; n--)
 		err = read_parcel(t, why);
+	if (!err)
+		image_remove_deferred(d);
 	if (err && !why->len)
 		ndm_printf(why, "the clients: %s", strerror(-err));
 	return err;

@@ -814,6 +814,14 @@ static void powerfail_status(struct ndm_target *ti, enum ndm_status what, unsign
 		   pf->kept, pf->torn, pf->dropped, pf->next_seed);
 }
 
+static void powerfail_counters(struct ndm_target *ti, struct ndm_counters *out)
+{
+	struct powerfail *pf = ti->private_data;
+
+	ndm_counter_put(out, NDM_COUNT_FAULTS, "lost", 0, pf->dropped);
+	ndm_counter_put(out, NDM_COUNT_FAULTS, "torn", 0, pf->torn);
+}
+
 static const struct ndm_arg seed_args[] = {
 	{ .name = "n", .kind = NDM_ARG_U64, .help = "Any number." }, { 0 }
 };
@@ -882,5 +890,6 @@ const struct ndm_target_type ndm_target_powerfail = {
 	.message = powerfail_message,
 	.postsuspend = powerfail_postsuspend,
 	.status = powerfail_status,
+	.counters = powerfail_counters,
 	.io_hints = powerfail_io_hints,
 };

@@ -57,7 +57,7 @@ void mpath_path_answered(struct mpath_path *p, int error, uint64_t start_ns)
 	h->in_flight--;
 	h->ios++;
 	h->errors += error != 0;
-	if (!p->m->checking || (error && !mpath_error_passes(error)))
+	if ((!p->m->checking && !start_ns) || (error && !mpath_error_passes(error)))
 		return;
 	now = now_of(p->m);
 	h->alive_ns = now;

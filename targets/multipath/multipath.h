@@ -242,6 +242,7 @@ int mpath_policy_word(struct mpath *, const char *word, struct ndm_args *);
 
 /* ---- message.c, status.c, report.c ---- */
 
+void mpath_counters(struct ndm_target *, struct ndm_counters *);
 void mpath_report(struct mpath *, struct ndm_str *);
 void mpath_report_lines(struct mpath *, struct ndm_str *);
 
