@@ -24,6 +24,8 @@
 	X(mirror) \
 	X(snapshot) \
 	X(snapshot_origin) \
-	X(snapshot_merge)
+	X(snapshot_merge) \
+	X(thin_pool) \
+	X(thin)
 
 #endif

@@ -25,3 +25,5 @@ libndm_core_la_SOURCES += targets/snapshot/snapshot.h targets/snapshot/exception
 libndm_core_la_SOURCES += targets/mirror.c
 libndm_core_la_SOURCES += targets/integrity/integrity.h targets/integrity/bitmap.c targets/integrity/format.c targets/integrity/hash.c targets/integrity/io.c targets/integrity/journal.c
 libndm_core_la_SOURCES += targets/integrity/journal-write.c targets/integrity/life.c targets/integrity/recalc.c targets/integrity/replay.c targets/integrity/super.c targets/integrity/table.c targets/integrity/tags.c
+libndm_core_la_SOURCES += targets/thin/thin.h targets/thin/devices.c targets/thin/message.c targets/thin/metadata.c targets/thin/pool.c targets/thin/pool-target.c \
+	targets/thin/provision.c targets/thin/thin.c

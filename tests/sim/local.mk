@@ -36,3 +36,4 @@ tests_sim_run_SOURCES += tests/sim/script-snapshot.c tests/sim/script-snapshot-m
 tests_sim_run_SOURCES += tests/sim/script-log-writes.c
 tests_sim_run_SOURCES += tests/sim/script-mirror.c
 tests_sim_run_SOURCES += tests/sim/script-powerfail.c
+tests_sim_run_SOURCES += tests/sim/script-thin.c tests/thin-check.c tests/thin-check.h
