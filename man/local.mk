@@ -27,6 +27,7 @@ target_pages = \
 	man/generated/ndm-striped.7 \
 	man/generated/ndm-switch.7 \
 	man/generated/ndm-unstriped.7 \
+	man/generated/ndm-writecache.7 \
 	man/generated/ndm-zero.7
 noinst_PROGRAMS += contrib/mkman
 contrib_mkman_LDADD = libndm-core.la

@@ -24,6 +24,7 @@
 	X(mirror) \
 	X(snapshot) \
 	X(snapshot_origin) \
-	X(snapshot_merge)
+	X(snapshot_merge) \
+	X(writecache)
 
 #endif

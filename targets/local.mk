@@ -25,3 +25,4 @@ libndm_core_la_SOURCES += targets/snapshot/snapshot.h targets/snapshot/exception
 libndm_core_la_SOURCES += targets/mirror.c
 libndm_core_la_SOURCES += targets/integrity/integrity.h targets/integrity/bitmap.c targets/integrity/format.c targets/integrity/hash.c targets/integrity/io.c targets/integrity/journal.c
 libndm_core_la_SOURCES += targets/integrity/journal-write.c targets/integrity/life.c targets/integrity/recalc.c targets/integrity/replay.c targets/integrity/super.c targets/integrity/table.c targets/integrity/tags.c
+libndm_core_la_SOURCES += targets/writecache/writecache.h targets/writecache/commit.c targets/writecache/entries.c targets/writecache/io.c targets/writecache/life.c targets/writecache/table.c targets/writecache/writeback.c

@@ -35,3 +35,4 @@ tests_sim_run_SOURCES += tests/sim/script-snapshot.c tests/sim/script-snapshot-m
 tests_sim_run_SOURCES += tests/sim/script-log-writes.c
 tests_sim_run_SOURCES += tests/sim/script-mirror.c
 tests_sim_run_SOURCES += tests/sim/script-powerfail.c
+tests_sim_run_SOURCES += tests/sim/script-writecache.c
