@@ -55,6 +55,10 @@ tests_unit_test_multipath_golden_SOURCES = tests/unit/test-multipath-golden.c te
 core_tests += tests/unit/test-switch
 tests_unit_test_switch_SOURCES = tests/unit/test-switch.c tests/unit/box.c tests/unit/box.h
 
+# metadata
+core_tests += tests/unit/test-meta
+tests_unit_test_meta_SOURCES = tests/unit/test-meta.c tests/unit/box.c tests/unit/box.h
+
 # encryption
 core_tests += tests/unit/test-cipher
 core_tests += tests/unit/test-crypt
