@@ -25,6 +25,9 @@
 	X(snapshot) \
 	X(snapshot_origin) \
 	X(snapshot_merge) \
-	X(writecache)
+	X(writecache) \
+	X(era) \
+	X(clone) \
+	X(cache)
 
 #endif

@@ -36,3 +36,6 @@ tests_sim_run_SOURCES += tests/sim/script-log-writes.c
 tests_sim_run_SOURCES += tests/sim/script-mirror.c
 tests_sim_run_SOURCES += tests/sim/script-powerfail.c
 tests_sim_run_SOURCES += tests/sim/script-writecache.c
+tests_sim_run_SOURCES += tests/sim/meta-reader.h tests/sim/meta-reader.c tests/sim/script-era.c
+tests_sim_run_SOURCES += tests/sim/script-clone.c
+tests_sim_run_SOURCES += tests/sim/script-cache.c
