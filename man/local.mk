@@ -29,6 +29,8 @@ target_pages = \
 	man/generated/ndm-snapshot.7 \
 	man/generated/ndm-striped.7 \
 	man/generated/ndm-switch.7 \
+	man/generated/ndm-thin.7 \
+	man/generated/ndm-thin-pool.7 \
 	man/generated/ndm-unstriped.7 \
 	man/generated/ndm-writecache.7 \
 	man/generated/ndm-zero.7

@@ -28,6 +28,8 @@
 	X(writecache) \
 	X(era) \
 	X(clone) \
-	X(cache)
+	X(cache) \
+	X(thin_pool) \
+	X(thin)
 
 #endif

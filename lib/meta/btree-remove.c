@@ -216,7 +216,7 @@ static int node_del(const struct meta_btree *t, unsigned level, uint64_t nr, uns
 	struct meta_block *b;
 	uint32_t count;
 	unsigned i;
-	int err = meta_count(t->m, nr, &count);
+	int err = meta_refs(t->m, nr, &count);
 
 	if (err)
 		return err;

@@ -136,7 +136,7 @@ int meta_shadow(struct meta *, uint64_t *nr, const struct meta_type *, struct me
 /* References to a block.  dec does not look into it: its children keep theirs. */
 int meta_inc(struct meta *, uint64_t nr);
 int meta_dec(struct meta *, uint64_t nr);
-int meta_count(const struct meta *, uint64_t nr, uint32_t *count);
+int meta_refs(const struct meta *, uint64_t nr, uint32_t *count);
 
 /* Has anything been changed since the last commit? */
 bool meta_changed(const struct meta *);

@@ -80,7 +80,7 @@ static int counts_resize(struct meta *m, uint64_t nr)
 
 /* ---- counts ---- */
 
-int meta_count(const struct meta *m, uint64_t nr, uint32_t *count)
+int meta_refs(const struct meta *m, uint64_t nr, uint32_t *count)
 {
 	if (nr >= m->space.nr)
 		return -EILSEQ;

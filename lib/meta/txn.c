@@ -39,7 +39,7 @@ int meta_shadow(struct meta *m, uint64_t *nr, const struct meta_type *type,
 {
 	struct meta_block *from;
 	uint32_t count;
-	int err = meta_count(m, *nr, &count);
+	int err = meta_refs(m, *nr, &count);
 
 	if (err)
 		return err;

@@ -3,7 +3,7 @@
  * cache.h - what the files of the cache target share.
  *
  *	table.c		tables, status, messages
- *	format.c	the metadata on disk
+ *	metadata.c	the metadata on disk
  *	commit.c	when they are written, and what becomes of failures
  *	locks.c		who uses a block
  *	migrate.c	promotions, demotions, writebacks, invalidations
@@ -49,7 +49,7 @@ struct cache_meta {
 typedef int (*cache_mapping_fn)(void *arg, uint64_t oblock, uint32_t cblock, bool dirty,
 				uint32_t hint, bool hint_valid);
 
-/* format.c: all under the metadata's lock; a failure of a change calls for cache_meta_load() */
+/* metadata.c: all under the metadata's lock; a failure of a change calls for cache_meta_load() */
 int cache_meta_open(struct ndm_target *, struct ndm_store *, uint32_t block_sectors,
 		    unsigned version, struct cache_meta *) ndm_waits;
 int cache_meta_load(struct cache_meta *) ndm_waits;

@@ -295,9 +295,12 @@ static void print_features(const struct cache *c, struct ndm_str *out)
 		   modes[c->io], c->passdown ? "" : "no_discard_passdown ");
 }
 
-static void commit_task(struct cache *c)
+static void cache_prestatus(struct ndm_target *ti, unsigned flags)
 {
-	cache_commit(c);
+	struct cache *c = ti->private_data;
+
+	if (!(flags & NDM_STATUS_NOFLUSH) && c->running && c->mode == CACHE_WRITE)
+		cache_commit(c);
 }
 
 static void cache_status(struct ndm_target *ti, enum ndm_status what, unsigned flags,
@@ -307,6 +310,7 @@ static void cache_status(struct ndm_target *ti, enum ndm_status what, unsigned f
 	uint64_t total = meta_space_blocks(c->meta.m);
 	unsigned i;
 
+	(void)flags;
 	if (what == NDM_STATUS_TABLE) {
 		ndm_printf(out, "%s %s %s", c->meta_dev->name, c->cache_dev->name, c->origin->name);
 		for (i = 0; i < c->nargs; i++)
@@ -317,8 +321,6 @@ static void cache_status(struct ndm_target *ti, enum ndm_status what, unsigned f
 		ndm_printf(out, "Fail");
 		return;
 	}
-	if (!(flags & NDM_STATUS_NOFLUSH) && c->running && c->meta.changed)
-		cache_task(c, "cache commit", commit_task);
 	ndm_printf(out, "%u %" PRIu64 "/%" PRIu64 " %u %u/%u %u %u %u %u %u %u %" PRIu64 " ",
 		   META_BLOCK_SECTORS, total - meta_space_free(c->meta.m), total, c->block_sectors,
 		   smq_residency(c->policy), c->blocks, c->counts[CACHE_READ_HITS],
@@ -425,6 +427,7 @@ const struct ndm_target_type ndm_target_cache = {
 	.map = cache_map,
 	.io = cache_io_task,
 	.end_io = cache_end_io,
+	.prestatus = cache_prestatus,
 	.status = cache_status,
 	.message = cache_message,
 	.preresume = cache_preresume,

@@ -443,11 +443,13 @@ static int clone_message(struct ndm_target *ti, unsigned argc, char **argv, stru
 	return 0;
 }
 
-static void commit_task(struct clone *c)
+static void clone_prestatus(struct ndm_target *ti, unsigned flags)
 {
+	struct clone *c = ti->private_data;
 	bool flushed;
 
-	clone_commit(c, &flushed);
+	if (!(flags & NDM_STATUS_NOFLUSH) && c->running && c->mode == CLONE_WRITE)
+		clone_commit(c, &flushed);
 }
 
 static void clone_status(struct ndm_target *ti, enum ndm_status what, unsigned flags,
@@ -457,6 +459,7 @@ static void clone_status(struct ndm_target *ti, enum ndm_status what, unsigned f
 	uint64_t total = meta_space_blocks(c->map.m);
 	unsigned i;
 
+	(void)flags;
 	if (what == NDM_STATUS_TABLE) {
 		ndm_printf(out, "%s %s %s", c->meta_dev->name, c->dest->name, c->source->name);
 		for (i = 0; i < c->nargs; i++)
@@ -467,8 +470,6 @@ static void clone_status(struct ndm_target *ti, enum ndm_status what, unsigned f
 		ndm_printf(out, "Fail");
 		return;
 	}
-	if (!(flags & NDM_STATUS_NOFLUSH) && c->running && clone_map_changed(&c->map))
-		clone_task(c, "clone", commit_task);
 	ndm_printf(out, "%u %" PRIu64 "/%" PRIu64 " %" PRIu64 " %" PRIu64 "/%" PRIu64 " %u ",
 		   META_BLOCK_SECTORS, total - meta_space_free(c->map.m), total,
 		   c->map.region_sectors, c->map.hydrated, c->map.regions, c->hydrating);
@@ -548,6 +549,7 @@ const struct ndm_target_type ndm_target_clone = {
 	.map = clone_map,
 	.io = clone_io,
 	.end_io = clone_end_io,
+	.prestatus = clone_prestatus,
 	.status = clone_status,
 	.message = clone_message,
 	.preresume = clone_preresume,

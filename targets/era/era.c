@@ -36,6 +36,7 @@ struct era {
 	struct marking *markings, **last;
 	bool digesting;
 	bool fresh;				/* not resumed since it was made */
+	bool running;				/* between resume and suspend */
 };
 
 static bool is_marked(const struct era *e, uint64_t block)
@@ -63,6 +64,36 @@ static int take_back(struct era *e, const char *what, int err)
 static int meta_ready(struct era *e)
 {
 	return e->meta.broken ? era_meta_load(&e->meta) : 0;
+}
+
+/* ---- the digest ---- */
+
+static void digest_task(void *arg)
+{
+	struct era *e = arg;
+	int more = 1;
+
+	while (more > 0 && !ndm_stopping(e->ti)) {
+		ndm_lock(&e->lock);
+		more = meta_ready(e);
+		if (!more)
+			more = era_meta_digest(&e->meta);
+		if (more < 0)
+			take_back(e, "the digest", more);
+		ndm_unlock(&e->lock);
+		ndm_yield(e->ti->loop);
+	}
+	e->digesting = false;
+}
+
+/* As in Linux, what was archived is digested when something else comes along. */
+static void digest_start(struct era *e)
+{
+	if (!e->meta.archived || e->digesting || ndm_stopping(e->ti))
+		return;
+	e->meta.archived = false;
+	e->digesting = true;
+	ndm_worker(e->ti, "era digest", digest_task, e);
 }
 
 /* ---- marks ---- */
@@ -93,6 +124,7 @@ static int mark(struct era *e, uint64_t block)
 {
 	struct marking m, *list;
 
+	digest_start(e);
 	while (!is_marked(e, block)) {
 		m = (struct marking){ .block = block };
 		*e->last = &m;
@@ -109,34 +141,6 @@ static int mark(struct era *e, uint64_t block)
 			return -EIO;
 	}
 	return 0;
-}
-
-/* ---- the digest ---- */
-
-static void digest_task(void *arg)
-{
-	struct era *e = arg;
-	int more = 1;
-
-	while (more > 0 && !ndm_stopping(e->ti)) {
-		ndm_lock(&e->lock);
-		more = meta_ready(e);
-		if (!more)
-			more = era_meta_digest(&e->meta);
-		if (more < 0)
-			take_back(e, "the digest", more);
-		ndm_unlock(&e->lock);
-		ndm_yield(e->ti->loop);
-	}
-	e->digesting = false;
-}
-
-static void digest_start(struct era *e)
-{
-	if (e->digesting || ndm_stopping(e->ti))
-		return;
-	e->digesting = true;
-	ndm_worker(e->ti, "era digest", digest_task, e);
 }
 
 /* ---- requests ---- */
@@ -264,7 +268,10 @@ static int era_preresume(struct ndm_target *ti)
 
 static void era_resume(struct ndm_target *ti)
 {
-	digest_start(ti->private_data);
+	struct era *e = ti->private_data;
+
+	e->running = true;
+	digest_start(e);
 }
 
 static void era_postsuspend(struct ndm_target *ti)
@@ -272,6 +279,7 @@ static void era_postsuspend(struct ndm_target *ti)
 	struct era *e = ti->private_data;
 	int err;
 
+	e->running = false;
 	ndm_lock(&e->lock);
 	err = meta_ready(e);
 	if (!err)
@@ -323,11 +331,23 @@ static int era_message(struct ndm_target *ti, unsigned argc, char **argv, struct
 			  strcasecmp(argv[0], "drop_metadata_snap")))
 		return ndm_error(ti, -EINVAL, "messages are checkpoint, take_metadata_snap and "
 				 "drop_metadata_snap, each a single word");
+	if (e->running)
+		digest_start(e);
 	ndm_lock(&e->lock);
 	err = message_run(e, argv[0]);
 	ndm_unlock(&e->lock);
-	digest_start(e);
 	return err;
+}
+
+static void era_prestatus(struct ndm_target *ti, unsigned flags)
+{
+	struct era *e = ti->private_data;
+
+	(void)flags;
+	if (e->running)
+		digest_start(e);
+	ndm_lock(&e->lock);			/* an era is not shown before it is durable */
+	ndm_unlock(&e->lock);
 }
 
 static void era_status(struct ndm_target *ti, enum ndm_status what, unsigned flags,
@@ -393,6 +413,7 @@ const struct ndm_target_type ndm_target_era = {
 	.dtr = era_dtr,
 	.map = era_map,
 	.io = era_io,
+	.prestatus = era_prestatus,
 	.status = era_status,
 	.message = era_message,
 	.preresume = era_preresume,

@@ -2,7 +2,7 @@
 /*
  * era.h - what the files of the era target share.
  *
- *	format.c	the metadata: superblock, eras, writesets, digest, snapshots of it
+ *	metadata.c	the metadata: superblock, eras, writesets, digest, snapshots of it
  *	era.c		the target
  *
  * On the metadata device (lib/meta): for the current era a bitset, the writeset, of the blocks
@@ -37,6 +37,7 @@ struct era_meta {
 	struct meta *m;
 	struct era_disk now;			/* what the next commit will say */
 	bool broken;				/* to be loaded anew before anything else */
+	bool archived;				/* there may be something to digest */
 	struct era_digest digest;
 };
 

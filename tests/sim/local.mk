@@ -39,3 +39,4 @@ tests_sim_run_SOURCES += tests/sim/script-writecache.c
 tests_sim_run_SOURCES += tests/sim/meta-reader.h tests/sim/meta-reader.c tests/sim/script-era.c
 tests_sim_run_SOURCES += tests/sim/script-clone.c
 tests_sim_run_SOURCES += tests/sim/script-cache.c
+tests_sim_run_SOURCES += tests/sim/script-thin.c tests/thin-check.c tests/thin-check.h

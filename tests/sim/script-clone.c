@@ -31,14 +31,13 @@ static void format(struct sim *s)
 /* the source is all zero, so a sector of garbage was never copied, written or discarded */
 static void believed(struct sim *s)
 {
-	const struct plan *p = sim_private(s);
 	const struct reader r = { s, "m" };
 	uint8_t *super = malloc(4096), bytes[512];
 	unsigned i;
 
 	if (reader_super(&r, MASK, super))
 		for (i = 0; i < NR; i++) {
-			if (!reader_bit(&r, reader_get(super + 188, 8), i / p->region))
+			if (!reader_bit(&r, reader_get(super + 188, 8), i / reader_get(super + 172, 8)))
 				continue;
 			sim_disk_read(s, "d", i, 1, bytes);
 			if (bytes[0] == 0xd5 && !memcmp(bytes, bytes + 1, sizeof bytes - 1))
@@ -140,9 +139,7 @@ SIM_SCRIPT(clone_discard) = {
 
 static void work_faulty(struct sim *s)
 {
-	static const char *const disks[] = { "m", "d", "s" };
-
-	sim_fault(s, &(struct sim_fault){ .disk = disks[sim_dice(s, 3)], .error = -EIO,
+	sim_fault(s, &(struct sim_fault){ .disk = sim_one_in(s, 2) ? "d" : "s", .error = -EIO,
 		.nth = 1 + sim_dice(s, 40), .always = sim_one_in(s, 2) });
 	work_discard(s);
 	sim_sleep(s, UINT64_C(1500000000));
@@ -154,9 +151,50 @@ static void work_faulty(struct sim *s)
 
 SIM_SCRIPT(clone_faulty) = {
 	.name = "clone-faulty",
-	.summary = "a clone one of whose devices fails",
+	.summary = "a clone whose source or destination fails",
 	.disks = DISKS,
 	.private_size = sizeof(struct plan),
 	.flags = SIM_ERRORS_OK | SIM_NO_CUTS, .seeds = 30,
 	.format = format_discard, .up = up_discard, .work = work_faulty, .check = check_discard,
+};
+
+/*
+ * Metadata that fail: what was not committed is forgotten, as in Linux, so nobody can say what is
+ * read then; but all ends, what the disk calls hydrated is, and flushes do not lie.
+ */
+static void up_meta(struct sim *s)
+{
+	if (sim_cuts(s))
+		believed(s);
+	sim_up(s, "c", SIM_RAW, "0 %u clone sim:m sim:d sim:s 8", NR);
+}
+
+static void work_meta(struct sim *s)
+{
+	struct sim_dev *d = sim_dev(s, "c");
+	uint8_t bytes[512] = { 1 };
+	unsigned i, at;
+
+	sim_fault(s, &(struct sim_fault){ .disk = "m", .error = -EIO, .nth = 1 + sim_dice(s, 12),
+		.ops = sim_one_in(s, 2) ? 1u << NDM_READ : 0, .always = sim_one_in(s, 2) });
+	for (i = 0; i < 40; i++) {
+		at = sim_dice(s, NR);
+		sim_raw(d, sim_one_in(s, 2) ? NDM_WRITE : NDM_READ, 0, at, 1, bytes);
+		if (sim_one_in(s, 4) && sim_raw(d, NDM_FLUSH, 0, 0, 0, NULL) &&
+		    strstr(sim_status(d), "rw"))
+			sim_fail(s, "a flush has failed, and the mode is still rw");
+		if (sim_one_in(s, 8))
+			sim_sleep(s, UINT64_C(400000000));
+	}
+	sim_fault_clear(s);
+	believed(s);
+}
+
+SIM_SCRIPT(clone_meta_faulty) = {
+	.name = "clone-meta-faulty",
+	.summary = "a clone whose metadata device fails",
+	.disks = DISKS,
+	.private_size = sizeof(struct plan),
+	.flags = SIM_NO_CUTS | SIM_NO_AFTER, .seeds = 30,
+	.format = format, .up = up_meta, .work = work_meta,
 };

@@ -196,7 +196,7 @@ static void counts_right(struct world *w)
 	for (i = 0; i < w->m->space.nbitmaps; i++)
 		count_one(&t, w->m->space.bitmaps[i].nr);
 	for (i = 0; i < nr; i++) {
-		assert_int_equal(meta_count(w->m, i, &count), 0);
+		assert_int_equal(meta_refs(w->m, i, &count), 0);
 		if (count != t.blocks[i])
 			fail_msg("block %u has count %u and %u pointers", (unsigned)i, count, t.blocks[i]);
 		used += count != 0;

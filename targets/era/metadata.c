@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * format.c - the metadata of an era device.
+ * metadata.c - the metadata of an era device.
  *
  * The superblock (block 0), little-endian:
  *
@@ -117,7 +117,7 @@ int era_meta_load(struct era_meta *e)
 	struct meta_block *b;
 	int err;
 
-	e->broken = true;
+	e->broken = e->archived = true;
 	e->digest = (struct era_digest){ 0 };
 	meta_abort(e->m);
 	err = meta_read(e->m, 0, &super_type, &b);
@@ -199,8 +199,10 @@ int era_meta_archive(struct era_meta *e)
 	meta_put32(value, e->now.writeset_bits);
 	meta_put64(value + 4, e->now.writeset);
 	err = meta_btree_insert(&tree, &e->now.tree, &key, value, NULL);
-	if (!err)
+	if (!err) {
 		e->now.writeset = 0;
+		e->archived = true;
+	}
 	return err;
 }
 

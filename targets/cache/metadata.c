@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * format.c - the metadata of a cache.
+ * metadata.c - the metadata of a cache.
  *
  * The superblock (block 0), little-endian:
  *
