@@ -220,6 +220,8 @@ struct ndm_store_ops {
 	void (*submit)(struct ndm_store *, struct ndm_bio *);
 	void (*close)(struct ndm_store *) ndm_waits;
 	const struct ndm_link_ops *link;	/* NULL: cannot be lost */
+	/* looks whether it has become larger meanwhile, and sets nr then; NULL: never does */
+	void (*grow)(struct ndm_store *) ndm_waits;
 };
 
 struct ndm_store {
@@ -409,6 +411,8 @@ int ndm_get_dev_mode(struct ndm_target *, const char *path, unsigned mode, uint6
 int ndm_dev_find(struct ndm_target *, const char *path, struct ndm_dev **) ndm_waits;
 /* The device whose table this target is in, as others see it: to be known by them. */
 const struct ndm_store *ndm_own_store(const struct ndm_target *);
+/* Has it become larger since it was opened?  A load asks that of all devices by itself. */
+void ndm_dev_grow(struct ndm_dev *) ndm_waits;
 /* corrects the section when it is known only later in ctr */
 void ndm_dev_section(struct ndm_dev *, uint64_t start, uint64_t nr);
 

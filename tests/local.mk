@@ -59,6 +59,9 @@ tests_unit_test_switch_SOURCES = tests/unit/test-switch.c tests/unit/box.c tests
 core_tests += tests/unit/test-meta
 tests_unit_test_meta_SOURCES = tests/unit/test-meta.c tests/unit/box.c tests/unit/box.h
 
+core_tests += tests/unit/test-thin
+tests_unit_test_thin_SOURCES = tests/unit/test-thin.c tests/unit/box.c tests/unit/box.h tests/thin-check.c tests/thin-check.h
+
 # encryption
 core_tests += tests/unit/test-cipher
 core_tests += tests/unit/test-crypt
@@ -86,6 +89,7 @@ shell_tests += tests/interop/cryptsetup.sh
 shell_tests += tests/interop/veritysetup.sh
 shell_tests += tests/interop/verity-signature.sh
 shell_tests += tests/interop/integritysetup.sh
+shell_tests += tests/interop/thin-tools.sh
 shell_tests += tests/interop/reencrypt.sh
 shell_tests += tests/interop/stack-crypto.sh
 shell_tests += tests/interop/luks-yaml.sh

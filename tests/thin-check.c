@@ -10,7 +10,7 @@
 #include "thin-check.h"
 
 #define BLOCK 4096u
-#define DEVICES 64u
+#define DEVICES 1024u
 
 struct device { uint64_t id, mapped, counted; bool details, tree; };
 

@@ -433,15 +433,11 @@ void blocks_settle(struct meta *m)
 		b->fresh = false;
 }
 
+/* Clean ones, too: what the device says is what counts from now on. */
 void blocks_abort(struct meta *m)
 {
-	struct meta_block *b, *next;
-
 	while (m->dirty.next != &m->dirty)
 		cache_remove(m, m->dirty.next);
-	for (b = m->lru.next; b != &m->lru; b = next) {
-		next = b->next;
-		if (b->fresh)
-			cache_remove(m, b);
-	}
+	while (m->lru.next != &m->lru)
+		cache_remove(m, m->lru.next);
 }

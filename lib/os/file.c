@@ -308,4 +308,5 @@ const struct ndm_store_ops file_store_ops = {
 	.open = file_open,
 	.submit = file_submit,
 	.close = file_close,
+	.grow = file_grow,
 };

@@ -202,6 +202,7 @@ static int pool_preresume(struct ndm_target *ti)
 	struct pool *pool = pt->pool;
 	int err = 0;
 
+	ndm_dev_grow(pt->metadata);
 	ndm_wrlock(&pool->pmd->lock);
 	bind(pt);
 	if (pool->mode != POOL_FAIL) {

@@ -482,6 +482,7 @@ static const struct ndm_arg thin_status_fields[] = {
 const struct ndm_target_type ndm_target_thin = {
 	.name = "thin",
 	.version = { 1, 23, 0 },
+	.features = NDM_TARGET_FORMATS,		/* its pool is not built for trial, so neither is it */
 	.private_size = sizeof(struct thin),
 	.args = thin_args,
 	.status_fields = thin_status_fields,
