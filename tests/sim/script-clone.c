@@ -140,6 +140,7 @@ SIM_SCRIPT(clone_discard) = {
 static void work_faulty(struct sim *s)
 {
 	sim_fault(s, &(struct sim_fault){ .disk = sim_one_in(s, 2) ? "d" : "s", .error = -EIO,
+		.ops = 1u << NDM_READ | 1u << NDM_WRITE,	/* a flush that fails is as bad as metadata that do */
 		.nth = 1 + sim_dice(s, 40), .always = sim_one_in(s, 2) });
 	work_discard(s);
 	sim_sleep(s, UINT64_C(1500000000));
