@@ -26,4 +26,4 @@ libndm_core_la_SOURCES += targets/mirror.c
 libndm_core_la_SOURCES += targets/integrity/integrity.h targets/integrity/bitmap.c targets/integrity/format.c targets/integrity/hash.c targets/integrity/io.c targets/integrity/journal.c
 libndm_core_la_SOURCES += targets/integrity/journal-write.c targets/integrity/life.c targets/integrity/recalc.c targets/integrity/replay.c targets/integrity/super.c targets/integrity/table.c targets/integrity/tags.c
 libndm_core_la_SOURCES += targets/raid/raid.h targets/raid/table.c targets/raid/super.c targets/raid/assemble.c targets/raid/takeover.c targets/raid/bitmap.c targets/raid/geometry.c targets/raid/parity.c targets/raid/member.c
-libndm_core_la_SOURCES += targets/raid/copies.c targets/raid/stripe.c targets/raid/stripe-io.c targets/raid/sync.c targets/raid/sync-copies.c targets/raid/sync-stripe.c targets/raid/status.c targets/raid/life.c
+libndm_core_la_SOURCES += targets/raid/journal.h targets/raid/journal.c targets/raid/journal-replay.c targets/raid/copies.c targets/raid/stripe.c targets/raid/stripe-io.c targets/raid/sync.c targets/raid/sync-copies.c targets/raid/sync-stripe.c targets/raid/status.c targets/raid/life.c

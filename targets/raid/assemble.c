@@ -51,6 +51,23 @@ static int supers_read(struct raid *r)
 	return err;
 }
 
+/*
+ * An array is made in two steps: superblocks with events 1, which Linux never stores, then with
+ * events 2.  Where the power failed in the first step nothing has been written yet: it is new.
+ */
+static void half_made_forget(struct raid *r)
+{
+	unsigned i;
+
+	for (i = 0; i < r->n; i++)
+		if (r->members[i].meta && !r->members[i].first_use &&
+		    (r->members[i].unreadable || r->members[i].super.events != 1))
+			return;
+	for (i = 0; i < r->n; i++)
+		if (r->members[i].meta && !r->members[i].rebuild)
+			r->members[i].first_use = true;
+}
+
 static struct raid_member *freshest(struct raid *r)
 {
 	struct raid_member *best = NULL;
@@ -182,13 +199,14 @@ static int top_take(struct raid *r, struct raid_member *m)
 {
 	const struct raid_super top = m->super;
 	const struct raid_type *t;
+	const struct raid *owner;
 	unsigned i;
 	int err = injected_check(r);
 
 	if (err)
 		return err;
 	if (r->new_array) {
-		r->events = 1;
+		r->events = 0;
 		r->resync_offset = r->words & RAID_NOSYNC ? RAID_NONE : 0;
 		r->update = true;
 		return 0;
@@ -208,8 +226,9 @@ static int top_take(struct raid *r, struct raid_member *m)
 				 "which only Linux can finish");
 	t = raid_type_of((int)top.level, (int)top.layout);
 	r->events = top.events ? top.events : 1;
+	owner = raid_owner(r, (unsigned)(m - r->members));
 	if (!(r->words & RAID_NOSYNC))
-		r->resync_offset = top.resync_offset;
+		r->resync_offset = owner ? owner->resync_offset : top.resync_offset;
 	r->geo.level = t->level;
 	r->geo.layout = (int)top.layout;
 	r->geo.parity = t->parity;
@@ -299,6 +318,7 @@ int raid_assemble(struct raid *r)
 	err = supers_read(r);
 	if (err)
 		return err;
+	half_made_forget(r);
 	top = freshest(r);
 	if (!r->geo.level) {			/* written, and never looked at */
 		if (top) {

@@ -173,13 +173,10 @@ static int pages_write(struct raid *r)
 	return err;
 }
 
-int raid_bitmap_super(struct raid *r)
+static void head_fill(struct raid *r)
 {
 	struct raid_bitmap *b = &r->bitmap;
-	int err;
 
-	if (!b->image || !b->on_disk)
-		return 0;
 	if (!r->degraded)
 		b->events_cleared = r->events;
 	put(b->image, BITMAP_MAGIC, 4);
@@ -192,7 +189,17 @@ int raid_bitmap_super(struct raid *r)
 	put(b->image + 56, b->daemon_sleep, 4);
 	put(b->image + 60, (unsigned)r->write_behind, 4);
 	b->page_dirty[0] = true;
+}
+
+int raid_bitmap_super(struct raid *r)
+{
+	struct raid_bitmap *b = &r->bitmap;
+	int err;
+
+	if (!b->image || !b->on_disk)
+		return 0;
 	ndm_lock(&b->writing);
+	head_fill(r);
 	err = page_write(r, 0);
 	ndm_unlock(&b->writing);
 	return err;
@@ -500,11 +507,28 @@ out:
 	return err;
 }
 
+/* bits first: until then it is not of this array's life, so that all would be resynced */
+static int bitmap_rewrite(struct raid *r)
+{
+	struct raid_bitmap *b = &r->bitmap;
+	unsigned i;
+	int err = 0;
+
+	for (i = 0; i < b->pages; i++)
+		b->page_dirty[i] = true;
+	head_fill(r);
+	if (b->pages > 1) {
+		put(b->image + 24, 0, 8);
+		err = pages_write(r);
+		head_fill(r);
+	}
+	return err ? err : pages_write(r);
+}
+
 int raid_bitmap_load(struct raid *r)
 {
 	struct raid_bitmap *b = &r->bitmap;
 	struct raid_member *m = source(r);
-	unsigned i;
 	int err = 0;
 
 	if (raid_bitmap_none(r))
@@ -520,9 +544,7 @@ int raid_bitmap_load(struct raid *r)
 	if (!b->daemon_sleep)
 		b->daemon_sleep = r->daemon_sleep / TICKS ? (unsigned)r->daemon_sleep / TICKS
 				: r->daemon_sleep ? 1 : DEFAULT_SLEEP;
-	if ((r->new_array || r->bitmap_anew) && r->resync_offset == RAID_NONE)
+	if (r->resync_offset == RAID_NONE && (!r->degraded || r->new_array || r->bitmap_anew))
 		raid_bitmap_synced(r, 0, raid_sync_total(r));
-	for (i = 0; i < b->pages; i++)
-		b->page_dirty[i] = true;
-	return pages_write(r);
+	return bitmap_rewrite(r);
 }

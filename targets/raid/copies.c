@@ -166,9 +166,6 @@ static unsigned copy_choose(struct raid *r, struct copies_job *j, uint64_t secto
 
 #define STACK_COPIES 16u
 
-/* what end_io must know of a read that has gone straight to a member */
-struct fast { struct raid_member *member; };
-
 static enum ndm_map map0(struct raid *r, struct ndm_bio *bio)
 {
 	uint64_t run, sector = ndm_offset(r->ti, bio->sector);
@@ -183,7 +180,7 @@ enum ndm_map raid_copies_map(struct raid *r, struct ndm_bio *bio)
 	uint64_t run, sector = ndm_offset(r->ti, bio->sector);
 	struct raid_copy copy[STACK_COPIES];
 	struct copies_job j = { .copy = copy };
-	struct fast *fast = ndm_per_bio(bio);
+	struct raid_fast *fast = ndm_per_bio(bio);
 	struct raid_member *m;
 	unsigned i;
 
@@ -247,10 +244,14 @@ static void copy_repair(struct raid *r, struct copies_job *j, unsigned bad, unsi
 static int copies_read(struct raid *r, struct copies_job *j, struct ndm_bio *bio)
 {
 	uint64_t sector = ndm_offset(r->ti, bio->sector);
+	const struct raid_fast *fast = ndm_per_bio(bio);
 	unsigned i, k, failed = 0;
 	int err = -EIO, got;
 
-	memset(j->busy, 0, j->n * sizeof *j->busy);
+	for (k = 0; k < j->n; k++) {
+		j->busy[k] = fast->failed == &r->members[j->copy[k].disk];
+		failed += j->busy[k];
+	}
 	for (;;) {
 		i = copy_choose(r, j, sector, bio->nr);
 		for (k = 0; k < j->n && (i == j->n || j->busy[i]); k++)

@@ -7,7 +7,7 @@
  * On disk and in words what Linux' dm-raid is over its md.  Waits: metadata before data (bitmap.c,
  * member.c), stripes for each other (stripe-io.c), writes for a resync (copies.c).
  */
-#include "raid.h"
+#include "journal.h"
 
 static int raid_ctr(struct ndm_target *ti, unsigned argc, char **argv)
 {
@@ -30,7 +30,7 @@ static int raid_ctr(struct ndm_target *ti, unsigned argc, char **argv)
 	if (!err)
 		err = raid_assemble(r);
 	if (!err && r->journal)
-		err = ndm_error(ti, -EOPNOTSUPP, "a journal of raid4/5/6 is not supported");
+		err = raid_journal_check(r);
 	if (err) {
 		ndm_free(r->members);
 		return err;
@@ -40,7 +40,7 @@ static int raid_ctr(struct ndm_target *ti, unsigned argc, char **argv)
 	ti->num_flush = 1;
 	ti->num_discard = !r->geo.parity;
 	ti->extents = !r->geo.parity;
-	ti->per_bio_size = sizeof(struct raid_member *);
+	ti->per_bio_size = sizeof(struct raid_fast);
 	for (i = 0; i < r->n; i++)
 		if (r->members[i].data)
 			ndm_dev_section(r->members[i].data, 0, r->geo.dev_sectors);
@@ -53,7 +53,9 @@ static void raid_dtr(struct ndm_target *ti)
 {
 	struct raid *r = ti->private_data;
 
+	raid_owner_set(r, false);
 	raid_bitmap_free(r);
+	raid_journal_free(r);
 	copies_jobs_free(r);
 	stripe_jobs_free(r);
 	ndm_free(r->members);
@@ -63,7 +65,7 @@ static enum ndm_map raid_map(struct ndm_target *ti, struct ndm_bio *bio)
 {
 	struct raid *r = ti->private_data;
 
-	*(struct raid_member **)ndm_per_bio(bio) = NULL;
+	*(struct raid_fast *)ndm_per_bio(bio) = (struct raid_fast){ 0 };
 	return r->geo.parity ? raid_stripe_map(r, bio) : raid_copies_map(r, bio);
 }
 
@@ -87,14 +89,16 @@ static void read_again(void *arg)
 
 static enum ndm_endio raid_end_io(struct ndm_target *ti, struct ndm_bio *bio)
 {
-	struct raid_member **fast = ndm_per_bio(bio), *m = *fast;
+	struct raid_fast *fast = ndm_per_bio(bio);
+	struct raid_member *m = fast->member;
 
-	*fast = NULL;				/* once; the slow way ends here, too */
+	fast->member = NULL;			/* once; the slow way ends here, too */
 	if (!m)
 		return NDM_ENDIO_DONE;
 	m->reads--;
 	if (!bio->error || bio->error == -EOPNOTSUPP || bio->op != NDM_READ)
 		return NDM_ENDIO_DONE;
+	fast->failed = m;
 	ndm_spawn(ti->loop, "raid read", read_again, bio);
 	return NDM_ENDIO_INCOMPLETE;
 }
@@ -129,6 +133,7 @@ static void raid_postsuspend(struct ndm_target *ti)
 	if (r->suspended || !r->preresumed)
 		return;
 	r->suspended = true;
+	raid_owner_set(r, false);
 	if (!ti->writable || !r->geo.level || !r->persistent || raid_flush_members(r))
 		return;				/* unclean: the next start sees to it */
 	raid_bitmap_clean(r, true);
@@ -150,6 +155,10 @@ static int raid_preresume(struct ndm_target *ti)
 		err = ndm_error(ti, -ENOMEM, "Cannot allocate the bitmap");
 	if (!err)
 		err = raid_bitmap_load(r);
+	if (!err && r->journal && ti->writable)
+		err = raid_journal_start(r);
+	if (!err && ti->writable && r->persistent && r->new_array)
+		err = raid_supers_update(r);	/* events 1: being made (assemble.c) */
 	if (!err && ti->writable && r->persistent)
 		err = raid_supers_update(r);
 	if (!err)

@@ -185,16 +185,47 @@ int raid_supers_failed(struct raid *r)
 	return r->persistent && r->supers_written < r->supers_wanted ? raid_supers_update(r) : 0;
 }
 
+/*
+ * A table that is loaded meanwhile finds superblocks that are unclean only because this one is in
+ * use: it can ask here.
+ */
+static struct raid **owner_slot(const struct raid *r, unsigned i)
+{
+	const struct ndm_dev *meta = r->members[i].meta;
+
+	return meta ? (struct raid **)ndm_slot(r->ti->loop, "raid", meta->store->identity) : NULL;
+}
+
+void raid_owner_set(struct raid *r, bool mine)
+{
+	struct raid **slot;
+	unsigned i;
+
+	for (i = 0; i < r->n; i++) {
+		slot = owner_slot(r, i);
+		if (slot && (mine || *slot == r))
+			*slot = mine ? r : NULL;
+	}
+}
+
+const struct raid *raid_owner(const struct raid *r, unsigned i)
+{
+	struct raid **slot = owner_slot(r, i);
+
+	return slot && *slot != r ? *slot : NULL;
+}
+
 /* nobody goes on before it is on disk, whoever has begun it */
 int raid_mark_unclean(struct raid *r)
 {
 	int err;
 
-	if (!r->persistent || !r->geo.level || (r->marked && r->supers_written >= r->marked_at))
+	if (!r->persistent || !r->geo.level || r->journal || (r->marked && r->supers_written >= r->marked_at))
 		return 0;
 	if (!r->marked) {
 		r->marked = true;
 		r->marked_at = r->supers_wanted + 1;
+		raid_owner_set(r, true);
 	}
 	err = raid_supers_update(r);
 	if (err)

@@ -13,6 +13,7 @@
  *	copies.c     raid0, raid1, raid10: reads and writes
  *	stripe.c     raid4, 5, 6: one piece of a stripe, its reads, its parity
  *	stripe-io.c  raid4, 5, 6: reads and writes
+ *	journal.c    raid4, 5, 6: data and parity in a journal first; journal-replay.c
  *	sync.c       resync, recovery, check and repair; sync-copies.c, sync-stripe.c: one window
  *	status.c     the status and table lines;  life.c: the target
  *
@@ -33,6 +34,10 @@
 
 #define RAID_DISKS_MAX 253u
 #define RAID_NONE UINT64_MAX		/* on disk, too: in sync, not reshaping */
+struct raid_member;
+/* of a bio: the member that its read has gone to, straight; the one that has failed it */
+struct raid_fast { struct raid_member *member, *failed; };
+
 #define RAID_PIECE 512u			/* longest piece of a member at once, sectors */
 
 /* ---- words of a table (table.c) ---- */
@@ -183,6 +188,7 @@ struct raid_syncer {
 
 struct stripe_job;
 struct copies_job;
+struct raid_journal;
 
 struct raid {
 	struct ndm_target *ti;
@@ -198,6 +204,7 @@ struct raid {
 	uint64_t data_offset;
 	int daemon_sleep, min_rate, max_rate, write_behind, stripe_cache;
 	struct ndm_dev *journal;
+	struct raid_journal *log;
 	uint64_t usable;			/* array sectors in whole chunks */
 	bool write_back;
 
@@ -267,6 +274,8 @@ int raid_supers_update(struct raid *) ndm_waits;
 int raid_supers_failed(struct raid *) ndm_waits;
 int raid_flush_members(struct raid *) ndm_waits;
 int raid_mark_unclean(struct raid *) ndm_waits;
+void raid_owner_set(struct raid *, bool mine);
+const struct raid *raid_owner(const struct raid *, unsigned i);	/* who has marked member i; NULL */
 struct ndm_store *raid_store(const struct raid *, unsigned i);
 uint64_t raid_member_sector(const struct raid *, unsigned i, uint64_t sector);
 

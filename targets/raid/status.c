@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* status.c - the status and table lines, and what their words are called. */
-#include "raid.h"
+#include "journal.h"
 
 static const char *action_word(const struct raid *r)
 {
@@ -53,7 +53,7 @@ static void info(const struct raid *r, struct ndm_str *out)
 	ndm_printf(out, " %" PRIu64 "/%" PRIu64 " %s %" PRIu64 " %" PRIu64 " %s", progress(r, total),
 		   total, action_word(r),
 		   r->sync.last == RAID_CHECK || r->sync.action == RAID_CHECK ? r->sync.mismatches : 0,
-		   r->members[0].data_offset, !r->journal ? "-" : r->write_back ? "a" : "A");
+		   r->members[0].data_offset, !r->journal ? "-" : raid_journal_failed(r) ? "D" : r->write_back ? "a" : "A");
 }
 
 /* ---- the table line ---- */

@@ -9,9 +9,7 @@
  * Crash states: data and parity go out together; after a power cut any of them may be old.  The
  * bitmap has the region, and the resync makes parity anew from the data.
  */
-#include "raid.h"
-
-struct fast { struct raid_member *member; };	/* as in copies.c */
+#include "journal.h"
 
 /* a stretch of the array within one chunk */
 struct part { uint64_t stripe, nr; unsigned index, first; };
@@ -40,7 +38,7 @@ static unsigned disk_of(const struct raid *r, const struct part *p)
 enum ndm_map raid_stripe_map(struct raid *r, struct ndm_bio *bio)
 {
 	uint64_t sector = ndm_offset(r->ti, bio->sector), row;
-	struct fast *fast = ndm_per_bio(bio);
+	struct raid_fast *fast = ndm_per_bio(bio);
 	struct raid_member *m;
 	struct part p;
 	unsigned disk;
@@ -239,6 +237,44 @@ static int piece_write(struct raid *r, uint64_t stripe, unsigned first, unsigned
 	return err;
 }
 
+/*
+ * With a journal: whole pages of 4 KiB, as its entries are.  All data are at hand, so that parity
+ * need not be changed but is made.
+ */
+static int piece_write_logged(struct raid *r, uint64_t stripe, unsigned first, unsigned nr,
+			      const struct change *c)
+{
+	unsigned from = first & ~7u, end = (first + nr + 7) & ~7u, i;
+	struct stripe_job *j = stripe_job_get(r, stripe, from, end - from);
+	int err;
+
+	if (!j)
+		return -ENOMEM;
+	err = stripe_fetch(j, false);
+	for (i = c->lo; i <= c->hi && !err; i++) {
+		struct ndm_data d = c->bio->data;
+		uint64_t skip = stripe * j->d * r->geo.chunk + (uint64_t)i * r->geo.chunk + first - c->begin;
+
+		d = ndm_data_skip(d, skip * NDM_SECTOR_BYTES);
+		ndm_data_from(&d, (size_t)nr * NDM_SECTOR_BYTES,
+			      (uint8_t *)j->slot[i] + (first - from) * NDM_SECTOR_BYTES);
+	}
+	if (!err) {
+		stripe_compute(j, parity_slot(j, 0), parity_slot(j, 1));
+		err = raid_journal_log(j, c->lo, c->hi);
+	}
+	if (!err) {
+		for (i = c->lo; i <= c->hi; i++)
+			stripe_write(j, i, 0);
+		for (i = j->d; i < j->d + r->geo.parity; i++)
+			stripe_write(j, i, 0);
+		err = stripe_wait_writes(j);
+		raid_journal_done(r);
+	}
+	stripe_job_put(j);
+	return err;
+}
+
 /* rows where the same data are new: before, between and after the ends of the write */
 static int rows_write(struct raid *r, uint64_t stripe, unsigned from, unsigned to,
 		      const struct change *c)
@@ -250,7 +286,8 @@ static int rows_write(struct raid *r, uint64_t stripe, unsigned from, unsigned t
 		return 0;
 	for (at = from; at < to && !err; at += n) {
 		n = to - at < max ? to - at : max;
-		err = piece_write(r, stripe, at, n, c);
+		err = r->log ? piece_write_logged(r, stripe, at, n, c)
+			     : piece_write(r, stripe, at, n, c);
 	}
 	return err;
 }
@@ -296,6 +333,10 @@ static int stripe_io_write(struct raid *r, struct ndm_bio *bio)
 	if (sector % chunk + bio->nr <= chunk) {	/* one chunk: only these rows */
 		first += sector % chunk;
 		nr = bio->nr;
+	}
+	if (r->log) {				/* whole pages */
+		nr = ((first + nr + 7) & ~UINT64_C(7)) - (first & ~UINT64_C(7));
+		first &= ~UINT64_C(7);
 	}
 	err = raid_bitmap_begin(r, first, nr);
 	if (err)

@@ -43,7 +43,6 @@ static enum raid_action choose(struct raid *r)
 		return RAID_RESYNC;
 	if (!r->sync.failed && any_recovering(r) && raid_may_run(r, RAID_DISKS_MAX))
 		return RAID_RECOVER;
-	r->sync.requested = RAID_IDLE;
 	return asked;
 }
 
@@ -174,23 +173,30 @@ static void finish(struct raid *r, int err)
 	    !err)
 		r->resync_offset = s->completed;	/* an orderly stop: from here on */
 	s->last = s->action;
+	if (s->action >= RAID_CHECK)
+		s->requested = RAID_IDLE;
+}
+
+/* what is next, also for a status before the worker has begun with it */
+static bool next(struct raid *r)
+{
+	struct raid_syncer *s = &r->sync;
+
+	s->action = choose(r);
+	s->completed = start_of(r);
+	if (s->action >= RAID_CHECK)
+		s->mismatches = 0;
+	return s->action != RAID_IDLE;
 }
 
 static void worker(void *arg)
 {
 	struct raid *r = arg;
 	struct raid_syncer *s = &r->sync;
+	int err;
 
-	while (!ndm_stopping(r->ti)) {
-		int err;
-
+	while (!ndm_stopping(r->ti) && next(r)) {
 		s->interrupt = false;
-		s->action = choose(r);
-		if (s->action == RAID_IDLE)
-			break;
-		if (s->action >= RAID_CHECK)
-			s->mismatches = 0;
-		s->completed = start_of(r);
 		err = raid_supers_failed(r);
 		if (!err)
 			err = run(r);
@@ -198,14 +204,14 @@ static void worker(void *arg)
 		ndm_event(r->ti);
 	}
 	s->action = RAID_IDLE;
-	s->running = false;
+	s->running = s->interrupt = false;
 	ndm_wake_all(&s->idle);
 }
 
 void raid_sync_start(struct raid *r)
 {
 	if (r->sync.running || r->frozen || !r->resumed || ndm_stopping(r->ti) || !r->geo.level ||
-	    !r->ti->writable)
+	    !next(r))
 		return;
 	r->sync.running = true;
 	ndm_worker(r->ti, "raid sync", worker, r);

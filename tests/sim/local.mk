@@ -34,4 +34,5 @@ tests_sim_run_SOURCES += tests/sim/script-faulty.c
 tests_sim_run_SOURCES += tests/sim/script-snapshot.c tests/sim/script-snapshot-merge.c
 tests_sim_run_SOURCES += tests/sim/script-log-writes.c
 tests_sim_run_SOURCES += tests/sim/script-mirror.c
+tests_sim_run_SOURCES += tests/sim/script-raid.c
 tests_sim_run_SOURCES += tests/sim/script-powerfail.c
