@@ -84,6 +84,7 @@ shell_tests += tests/interop/cryptsetup.sh
 shell_tests += tests/interop/veritysetup.sh
 shell_tests += tests/interop/verity-signature.sh
 shell_tests += tests/interop/integritysetup.sh
+shell_tests += tests/interop/raid.sh
 shell_tests += tests/interop/reencrypt.sh
 shell_tests += tests/interop/stack-crypto.sh
 shell_tests += tests/interop/luks-yaml.sh

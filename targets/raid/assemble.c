@@ -265,12 +265,22 @@ static int run_check(struct raid *r)
 {
 	const struct raid_geometry *g = &r->geo;
 	int err = redundancy_check(r);
+	unsigned i;
 
 	if (err)
 		return err;
+	for (i = 0; i < r->n; i++) {		/* what a superblock says need not fit */
+		uint64_t room = r->members[i].data ? r->members[i].data->store->nr : RAID_NONE;
+
+		if (r->members[i].data_offset > room || g->dev_sectors > room - r->members[i].data_offset)
+			return ndm_error(r->ti, -EINVAL, "Component device(s) too small");
+	}
 	if (g->level == 6 && g->disks < 4)
 		return ndm_error(r->ti, -EINVAL, "Failed to run raid array: "
 				 "raid6 wants at least 4 devices");
+	if (g->parity && raid_stripe_cache(r) != 256 &&
+	    (raid_stripe_cache(r) <= 16 || raid_stripe_cache(r) > 32768))
+		return ndm_error(r->ti, -EINVAL, "Failed to set raid4/5/6 stripe cache size");
 	if (g->level == 10 && !(g->layout >> 8))
 		return ndm_error(r->ti, -EINVAL, "Failed to run raid array: "
 				 "raid10 needs metadata devices");

@@ -413,6 +413,8 @@ int raid_bitmap_check(struct raid *r)
 		    BITMAP_SECTOR + (uint64_t)pages_of(regions) * PAGE_SECTORS)
 			return ndm_error(r->ti, -EINVAL, "Failed to run raid array: "
 					 "metadata device %u is too small for its bitmap", i);
+	if (r->new_array && r->words & RAID_DAEMON_SLEEP && !r->daemon_sleep)
+		r->daemon_sleep = DEFAULT_SLEEP * TICKS;
 	if (r->new_array || !m)
 		return 0;
 	page = patient_buffer(r->ti->loop, PAGE);

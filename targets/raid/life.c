@@ -43,7 +43,7 @@ static int raid_ctr(struct ndm_target *ti, unsigned argc, char **argv)
 	ti->per_bio_size = sizeof(struct raid_fast);
 	for (i = 0; i < r->n; i++)
 		if (r->members[i].data)
-			ndm_dev_section(r->members[i].data, 0, r->geo.dev_sectors);
+			ndm_dev_section(r->members[i].data, r->members[i].data_offset, r->geo.dev_sectors);
 		else
 			ti->num_discard = 0;
 	return 0;

@@ -279,6 +279,14 @@ const struct raid *raid_owner(const struct raid *, unsigned i);	/* who has marke
 struct ndm_store *raid_store(const struct raid *, unsigned i);
 uint64_t raid_member_sector(const struct raid *, unsigned i, uint64_t sector);
 
+/* entries, as Linux would have them; here only a number that is checked and printed */
+static inline unsigned raid_stripe_cache(const struct raid *r)
+{
+	unsigned least = r->geo.chunk / 2, n = (unsigned)r->stripe_cache;
+
+	return n > least ? n : least;
+}
+
 /* copies.c */
 enum ndm_map raid_copies_map(struct raid *, struct ndm_bio *);
 int raid_copies_io(struct raid *, struct ndm_bio *) ndm_waits;

@@ -88,13 +88,6 @@ static void members_words(const struct raid *r, struct ndm_str *out, bool mostly
 			ndm_printf(out, " %s %u", mostly ? "write_mostly" : "rebuild", i);
 }
 
-static unsigned cache_entries(const struct raid *r)
-{
-	unsigned least = r->geo.chunk / 2, n = (unsigned)r->stripe_cache;
-
-	return n > least ? n : least;
-}
-
 static void table(const struct raid *r, struct ndm_str *out)
 {
 	unsigned i;
@@ -110,7 +103,7 @@ static void table(const struct raid *r, struct ndm_str *out)
 	number(r, out, RAID_MAX_RATE, "max_recovery_rate", (unsigned)r->max_rate);
 	members_words(r, out, true);
 	number(r, out, RAID_WRITE_BEHIND, "max_write_behind", (unsigned)r->write_behind);
-	number(r, out, RAID_STRIPE_CACHE, "stripe_cache", cache_entries(r));
+	number(r, out, RAID_STRIPE_CACHE, "stripe_cache", raid_stripe_cache(r));
 	number(r, out, RAID_REGION_SIZE, "region_size", r->region);
 	number(r, out, RAID_COPIES, "raid10_copies", raid10_copies(r->geo.layout));
 	if (r->words & RAID_FORMAT)

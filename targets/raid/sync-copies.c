@@ -25,8 +25,10 @@ static int copy_rw(const struct window *w, unsigned i, enum ndm_op op, void *buf
 /* the copy that is believed, or the next one that can be read; n: none */
 static unsigned source_read(const struct window *w)
 {
-	unsigned i = raid_copies_source(w->r, w->j, w->nr), k;
+	unsigned i = w->j->n, k;
 
+	if (w->r->sync.action < RAID_CHECK)	/* those take the first one, write-mostly or not */
+		i = raid_copies_source(w->r, w->j, w->nr);
 	if (i < w->j->n && !copy_rw(w, i, NDM_READ, w->buf))
 		return i;
 	for (k = 0; k < w->j->n; k++)
@@ -58,7 +60,7 @@ static uint64_t differing(const struct window *w)
 static int window_check(const struct window *w, unsigned from)
 {
 	struct raid *r = w->r;
-	uint64_t count, most = 0;
+	uint64_t count;
 	unsigned i;
 
 	for (i = 0; i < w->j->n; i++) {
@@ -71,11 +73,10 @@ static int window_check(const struct window *w, unsigned from)
 			continue;
 		}
 		count = differing(w);
-		most = count > most ? count : most;
+		r->sync.mismatches += count;
 		if (count && r->sync.action == RAID_REPAIR)
 			copy_write(w, i);
 	}
-	r->sync.mismatches += most;
 	return 0;
 }
 

@@ -88,6 +88,10 @@ int raid_sync_stripes(struct raid *r, uint64_t first, uint64_t *did)
 
 	if (nr > chunk - within)
 		nr = chunk - within;
+	if (r->sync.action != RAID_RECOVER && r->degraded >= r->geo.parity) {
+		*did = raid_sync_total(r) - first;	/* nothing to compare with */
+		return 0;
+	}
 	if (r->sync.action == RAID_RECOVER && first / chunk * chunk + chunk > raid_sync_total(r)) {
 		*did = nr;			/* what is left over behind the last whole chunk */
 		return 0;

@@ -37,6 +37,8 @@ static bool takeover_possible(const struct raid *r)
 	int from = r->geo.level, to = r->want_level, old = r->geo.layout, new = r->want_layout;
 	unsigned had = r->geo.disks, n = r->n;
 
+	if (from == 0 && to >= 5 && to <= 6)	/* parity on new last members */
+		return had > 1 && new == PARITY_N && n == had + r->type->parity;
 	if (from == 1 && to == 5)		/* two legs: P is the copy, with any layout */
 		return had == 2 && n == 2;
 	if (from == 5 && to == 1)
@@ -88,7 +90,7 @@ static int legs_change(struct raid *r)
 		}
 	r->geo.disks = r->n;
 	r->update = true;
-	return 0;
+	return raid_sizes_by_table(r, r->ti->nr);
 }
 
 static uint64_t sectors_on_disk(const struct raid *r)
