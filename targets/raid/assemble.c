@@ -243,6 +243,22 @@ static int top_take(struct raid *r, struct raid_member *m)
 
 /* ---- may it run ---- */
 
+/* as Linux looks at it first: members whose superblock is not there at all */
+static bool redundancy_lacks(const struct raid *r)
+{
+	unsigned i, gone = 0;
+
+	if (!r->persistent || r->new_array)
+		return false;
+	for (i = 0; i < r->n; i++)
+		gone += !r->members[i].meta;
+	if (r->geo.level == 1)
+		return gone >= r->geo.disks;
+	if (r->geo.level == 10)
+		return gone >= raid10_copies(r->geo.layout) && !raid_may_run(r, RAID_DISKS_MAX);
+	return gone > r->geo.parity;
+}
+
 static int redundancy_check(struct raid *r)
 {
 	unsigned i;
@@ -254,19 +270,27 @@ static int redundancy_check(struct raid *r)
 						 "member %u is missing", i);
 		return 0;
 	}
-	if (r->persistent && !r->new_array && !raid_may_run(r, RAID_DISKS_MAX))
+	if (redundancy_lacks(r))
 		return ndm_error(r->ti, -EINVAL, "Insufficient redundancy to activate array");
 	if (!raid_may_run(r, RAID_DISKS_MAX))
-		return ndm_error(r->ti, -EINVAL, "Failed to run raid array: too few members");
+		return ndm_error(r->ti, r->geo.level == 1 ? -EINVAL : -EIO,
+				 "Failed to run raid array: too few members");
 	return 0;
 }
 
 static int run_check(struct raid *r)
 {
 	const struct raid_geometry *g = &r->geo;
-	int err = redundancy_check(r);
 	unsigned i;
+	int err;
 
+	if (g->level == 6 && g->disks < 4)
+		return ndm_error(r->ti, -EINVAL, "Failed to run raid array: "
+				 "raid6 wants at least 4 devices");
+	if (g->level == 10 && !(g->layout >> 8))
+		return ndm_error(r->ti, -EINVAL, "Failed to run raid array: "
+				 "raid10 needs metadata devices");
+	err = redundancy_check(r);
 	if (err)
 		return err;
 	for (i = 0; i < r->n; i++) {		/* what a superblock says need not fit */
@@ -275,20 +299,11 @@ static int run_check(struct raid *r)
 		if (r->members[i].data_offset > room || g->dev_sectors > room - r->members[i].data_offset)
 			return ndm_error(r->ti, -EINVAL, "Component device(s) too small");
 	}
-	if (g->level == 6 && g->disks < 4)
-		return ndm_error(r->ti, -EINVAL, "Failed to run raid array: "
-				 "raid6 wants at least 4 devices");
 	if (g->parity && raid_stripe_cache(r) != 256 &&
 	    (raid_stripe_cache(r) <= 16 || raid_stripe_cache(r) > 32768))
 		return ndm_error(r->ti, -EINVAL, "Failed to set raid4/5/6 stripe cache size");
-	if (g->level == 10 && !(g->layout >> 8))
-		return ndm_error(r->ti, -EINVAL, "Failed to run raid array: "
-				 "raid10 needs metadata devices");
-	if (g->parity && raid_degraded(r) && r->resync_offset < g->dev_sectors && !r->new_array)
-		return ndm_error(r->ti, -EINVAL, "Failed to run raid array: "
-				 "cannot start dirty degraded array");
-	if (g->parity && r->new_array && raid_degraded(r))
-		return ndm_error(r->ti, -EINVAL, "Failed to run raid array: "
+	if (g->parity && raid_degraded(r) && r->resync_offset < g->dev_sectors)
+		return ndm_error(r->ti, -EIO, "Failed to run raid array: "
 				 "cannot start dirty degraded array");
 	return 0;
 }
@@ -319,7 +334,7 @@ int raid_assemble(struct raid *r)
 	struct raid_member *top;
 	int err;
 
-	r->new_array = r->grow = r->update = false;
+	r->new_array = r->grow = r->update = r->bitmap_anew = false;
 	r->events = 0;
 	r->resync_offset = RAID_NONE;
 	r->geo.array_sectors = r->want_array;

@@ -415,7 +415,7 @@ int raid_bitmap_check(struct raid *r)
 					 "metadata device %u is too small for its bitmap", i);
 	if (r->new_array && r->words & RAID_DAEMON_SLEEP && !r->daemon_sleep)
 		r->daemon_sleep = DEFAULT_SLEEP * TICKS;
-	if (r->new_array || !m)
+	if (r->new_array || r->bitmap_anew || !m)
 		return 0;
 	page = patient_buffer(r->ti->loop, PAGE);
 	if (!page)

@@ -149,7 +149,6 @@ static int raid_preresume(struct ndm_target *ti)
 
 	if (r->preresumed)
 		return 0;
-	r->bitmap_anew = false;
 	err = raid_assemble(r);			/* the table before this one may have written */
 	if (!err && raid_bitmap_init(r))
 		err = ndm_error(ti, -ENOMEM, "Cannot allocate the bitmap");
