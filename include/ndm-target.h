@@ -85,6 +85,30 @@ struct ndm_tags {
 	uint16_t each, sectors;
 };
 
+/*
+ * READ without a copy.  Who asks with a loan may get a look at the store's own memory instead
+ * of data: then `at` is set when the bio ends, the window of data is untouched, and the look
+ * is good until the host calls ndm_loop_end().  Where fd is not -1 the bytes are those of that
+ * file at that offset; only system calls may look at them (another program may make the file
+ * shorter).  A later write may show in what was lent, as it may in any read that is still
+ * under way.
+ */
+struct ndm_loan {
+	const void *at;				/* NULL: nothing was lent */
+	int fd;
+	uint64_t offset;			/* bytes */
+};
+
+/*
+ * WRITE whose data is not in memory yet, but can be put anywhere at once: a store that takes it
+ * calls take() once, within submit, and `data` is empty.  taken: something has been consumed.
+ * Who does not know sources ends the bio with an error and leaves it alone.
+ */
+struct ndm_source {
+	int (*take)(struct ndm_source *, void *to, size_t bytes);	/* 0 or -errno */
+	bool taken;
+};
+
 struct ndm_bio {
 	uint8_t op;				/* enum ndm_op */
 	uint8_t copy;				/* which of num_flush/num_discard/num_zeroes copies */
@@ -94,6 +118,8 @@ struct ndm_bio {
 	uint64_t sector, nr;
 	struct ndm_data data;
 	struct ndm_tags tags;			/* bytes == NULL: none wanted */
+	struct ndm_loan *loan;			/* READ: NULL, or who asks may be lent the data */
+	struct ndm_source *source;		/* WRITE: NULL, or where the data is to be had */
 	struct ndm_extents *extents;		/* NDM_EXTENTS: the collector */
 	uint64_t origin;			/* NDM_EXTENTS: this sector in the collector's space */
 	void (*done)(struct ndm_bio *);		/* called once, never waits */
@@ -106,11 +132,14 @@ struct ndm_bio {
 	uint64_t device_sector;			/* clones: where in the mapped device, for requeue */
 	uint32_t pending;			/* clones not yet ended, plus one while splitting */
 	uint8_t held;				/* the core's: counted in the device's in_flight */
+	uint8_t folded;				/* clones: how many devices it has passed as it is */
 	bool stats_merged;			/* clones: dm-stats */
 	uint64_t start_ns;			/* accounting */
 	uint64_t stats_ns;			/* clones: dm-stats, when it began; 0 = not counted */
 };
 
+/* For stores: whether a READ that ends now may be answered with a loan. */
+bool ndm_may_lend(const struct ndm_loop *);
 /* Sends a bio to bio->store.  Never waits, never recurses deeper than one level. */
 void ndm_submit(struct ndm_bio *);
 /* The holder's last word on a bio: calls bio->done.  Nobody keeps a pointer after it. */
@@ -220,6 +249,7 @@ struct ndm_store_ops {
 	void (*submit)(struct ndm_store *, struct ndm_bio *);
 	void (*close)(struct ndm_store *) ndm_waits;
 	const struct ndm_link_ops *link;	/* NULL: cannot be lost */
+	bool takes_sources;			/* knows bio->source */
 };
 
 struct ndm_store {
@@ -262,6 +292,7 @@ enum ndm_target_features {
 	NDM_TARGET_FLUSH_BYPASS = 16,	/* one flush per device will do (linear, striped) */
 	NDM_TARGET_OURS = 32,		/* not known to the kernel */
 	NDM_TARGET_OWN_SIZE = 64,	/* a line of length 0: the constructor sets ti->nr */
+	NDM_TARGET_LENDS = 256,		/* READ and WRITE are only remapped (or ended, without devs) */
 	NDM_TARGET_FORMATS = 128,	/* ctr may have to write: not built for trial (ndmd --check) */
 };
 

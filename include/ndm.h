@@ -255,6 +255,8 @@ struct ndm_io {
 	uint64_t offset, bytes;
 	struct ndm_data data;			/* stays valid until done */
 	struct ndm_extents *extents;		/* NDM_EXTENTS */
+	struct ndm_loan *loan;			/* READ: NULL, or data need not be filled; see ndm_loan */
+	struct ndm_source *source;		/* WRITE of whole blocks: NULL, or instead of data */
 	void (*done)(struct ndm_io *);		/* on the loop; may be called before submit returns */
 	int error;
 	/* the core's */

@@ -423,6 +423,8 @@ int host_io(struct host *h, struct ndm_opener *opener, enum ndm_op op, unsigned 
 	r.io.bytes = bytes;
 	r.io.data = (struct ndm_data){ .iov = &iov, .iovcnt = buf ? 1 : 0 };
 	r.io.extents = extents;
+	r.io.loan = NULL;
+	r.io.source = NULL;
 	r.io.done = request_done;
 	r.io.error = 0;
 	ndm_lead_call(h->lead, &r.call);
