@@ -251,6 +251,8 @@ struct ndm_store_ops {
 	void (*close)(struct ndm_store *) ndm_waits;
 	const struct ndm_link_ops *link;	/* NULL: cannot be lost */
 	bool takes_sources;			/* knows bio->source */
+	/* looks whether it has become larger meanwhile, and sets nr then; NULL: never does */
+	void (*grow)(struct ndm_store *) ndm_waits;
 };
 
 struct ndm_store {
@@ -370,6 +372,11 @@ struct ndm_target_type {
 	/* slow path, a task of its own per bio; the result ends the bio */
 	int (*io)(struct ndm_target *, struct ndm_bio *) ndm_waits;
 	enum ndm_endio (*end_io)(struct ndm_target *, struct ndm_bio *);
+	/*
+	 * Before the status (INFO) is asked for: what may wait, such as a commit that makes its
+	 * numbers right, unless flags say NDM_STATUS_NOFLUSH; optional.
+	 */
+	void (*prestatus)(struct ndm_target *, unsigned flags) ndm_waits;
 	/* the core has printed "start len name "; print what follows */
 	void (*status)(struct ndm_target *, enum ndm_status, unsigned flags, struct ndm_str *);
 	/* 0, 1 (a text was printed into the string), or -errno */
@@ -448,6 +455,10 @@ int ndm_get_dev_mode(struct ndm_target *, const char *path, unsigned mode, uint6
  * is none of them.  -ENOENT and the like: there is no such device at all.
  */
 int ndm_dev_find(struct ndm_target *, const char *path, struct ndm_dev **) ndm_waits;
+/* The device whose table this target is in, as others see it: to be known by them. */
+const struct ndm_store *ndm_own_store(const struct ndm_target *);
+/* Has it become larger since it was opened?  A load asks that of all devices by itself. */
+void ndm_dev_grow(struct ndm_dev *) ndm_waits;
 /* corrects the section when it is known only later in ctr */
 void ndm_dev_section(struct ndm_dev *, uint64_t start, uint64_t nr);
 

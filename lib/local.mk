@@ -61,5 +61,6 @@ noinst_LTLIBRARIES += libndm-core.la
 lib_LTLIBRARIES += libndm.la
 include lib/kit/local.mk
 include lib/luks/local.mk
+include lib/meta/local.mk
 include lib/verity/local.mk
 include lib/os/local.mk

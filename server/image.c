@@ -475,6 +475,7 @@ int image_make_devices(struct ndmd *d, struct image_reader *r, struct ndm_str *w
 	return err;
 }
 
+/* One that was to go with its clients, none of which came along. */
 static int remove_deferred(struct ndm_device *dev, void *arg, struct ndm_str *why)
 {
 	struct ndm_device_info info;
@@ -487,7 +488,6 @@ static int remove_deferred(struct ndm_device *dev, void *arg, struct ndm_str *wh
 	return 0;
 }
 
-/* One that was to go with its clients, none of which came along. */
 void image_remove_deferred(struct ndmd *d)
 {
 	for_all(d, NULL, remove_deferred, NULL, NULL);

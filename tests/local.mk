@@ -52,8 +52,17 @@ core_tests += tests/unit/test-multipath
 tests_unit_test_multipath_SOURCES = tests/unit/test-multipath.c tests/unit/box.c tests/unit/box.h
 core_tests += tests/unit/test-multipath-golden
 tests_unit_test_multipath_golden_SOURCES = tests/unit/test-multipath-golden.c tests/unit/box.c tests/unit/box.h
+core_tests += tests/unit/test-raid
+tests_unit_test_raid_SOURCES = tests/unit/test-raid.c tests/unit/box.c tests/unit/box.h
 core_tests += tests/unit/test-switch
 tests_unit_test_switch_SOURCES = tests/unit/test-switch.c tests/unit/box.c tests/unit/box.h
+
+# metadata
+core_tests += tests/unit/test-meta
+tests_unit_test_meta_SOURCES = tests/unit/test-meta.c tests/unit/box.c tests/unit/box.h
+
+core_tests += tests/unit/test-thin
+tests_unit_test_thin_SOURCES = tests/unit/test-thin.c tests/unit/box.c tests/unit/box.h tests/thin-check.c tests/thin-check.h
 
 # encryption
 core_tests += tests/unit/test-cipher
@@ -83,6 +92,9 @@ shell_tests += tests/interop/veritysetup.sh
 shell_tests += tests/interop/verity-signature.sh
 shell_tests += tests/interop/integritysetup.sh
 shell_tests += tests/interop/reencrypt.sh tests/interop/reencrypt-plain.sh
+shell_tests += tests/interop/thin-tools.sh
+shell_tests += tests/interop/raid.sh
+shell_tests += tests/interop/reencrypt.sh
 shell_tests += tests/interop/stack-crypto.sh
 shell_tests += tests/interop/luks-yaml.sh
 shell_tests += tests/interop/plugin.sh
