@@ -8,4 +8,7 @@ libndm_core_la_SOURCES += lib/os/os.h lib/os/file.h lib/os/nbd.h \
 libndm_core_la_SOURCES += lib/os/nbd-wire.c
 libndm_core_la_SOURCES += lib/os/certificates.c
 libndm_core_la_SOURCES += lib/os/config-read.c
+	lib/os/keyring.c lib/os/mem.c lib/os/nbd.c lib/os/nbd-link.c lib/os/nbd-watch.c \
+	lib/os/nbd-wire.c lib/os/lead.c
+libndm_core_la_SOURCES += lib/os/certificates.c lib/os/config-read.c
 libndm_core_la_SOURCES += lib/os/rbd.h lib/os/rbd.c lib/os/rbd-load.c lib/os/rbd-open.c lib/os/rbd-extents.c
