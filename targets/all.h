@@ -22,9 +22,14 @@
 	X(integrity) \
 	X(log_writes) \
 	X(mirror) \
+	X(raid) \
 	X(snapshot) \
 	X(snapshot_origin) \
 	X(snapshot_merge) \
+	X(writecache) \
+	X(era) \
+	X(clone) \
+	X(cache) \
 	X(thin_pool) \
 	X(thin)
 

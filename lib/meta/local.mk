@@ -9,3 +9,4 @@ libndm_core_la_SOURCES += lib/meta/meta.h lib/meta/inside.h \
 	lib/meta/space-disk.c \
 	lib/meta/space-meta.c \
 	lib/meta/txn.c
+libndm_core_la_SOURCES += lib/meta/array.h lib/meta/array.c

@@ -320,6 +320,8 @@ static int opening_run(void *arg)
 	err = probe(o);
 	if (err)
 		close(o->f->fd);
+	else
+		file_map(o->f);
 	return err;
 }
 
@@ -378,6 +380,7 @@ static int close_run(void *arg)
 {
 	struct file_store *f = arg;
 
+	file_unmap(f);
 	return close(f->fd) ? -errno : 0;
 }
 
