@@ -144,7 +144,18 @@ static void space_check(struct pool *pool)
 	}
 }
 
+int pool_flush_data(struct pool *pool, uint64_t *covers)
+{
+	*covers = pool->inserts;
+	return ndm_flush(pool_data(pool));
+}
+
 int pool_commit(struct pool *pool)
+{
+	return pool_commit_flushed(pool, UINT64_MAX);
+}
+
+int pool_commit_flushed(struct pool *pool, uint64_t covers)
 {
 	int err = 0;
 
@@ -153,7 +164,8 @@ int pool_commit(struct pool *pool)
 	if (pool->pmd->changed) {
 		if (meta_space_freed(pool->pmd->data))
 			pool_wait_landed(pool);
-		err = ndm_flush(pool_data(pool));
+		if (covers != pool->inserts)
+			err = ndm_flush(pool_data(pool));
 		if (!err)
 			err = pmd_commit(pool->pmd);
 	}
@@ -167,11 +179,14 @@ int pool_commit(struct pool *pool)
 static void commit_task(void *arg)
 {
 	struct pool *pool = arg;
+	uint64_t covers = UINT64_MAX;
 
+	if (pool->owner && !pool->suspended && pool->pmd->changed && pool_flush_data(pool, &covers))
+		covers = UINT64_MAX;		/* the commit will see what is wrong */
 	ndm_wrlock(&pool->pmd->lock);
 	if (pool->owner && !pool->suspended) {
 		pmd_super_late(pool->pmd);
-		pool_commit(pool);
+		pool_commit_flushed(pool, covers);
 	}
 	ndm_rwunlock(&pool->pmd->lock);
 	if (pool->pmd->super_late && pool->owner && !pool->suspended)

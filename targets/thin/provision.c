@@ -99,6 +99,7 @@ static int map_it(struct thin *t, uint64_t virtual, struct reserved *r)
 			pool_failed(pool, "insert a mapping", err);
 		else
 			pool_changed(pool);
+		pool->inserts++;
 	}
 	if (!err)
 		pool->inflight++;		/* the write that follows */
@@ -106,23 +107,22 @@ static int map_it(struct thin *t, uint64_t virtual, struct reserved *r)
 	return err ? -EIO : 0;
 }
 
-/* Makes durable what has completed, and what it is mapped by. */
+/* Makes durable what has completed, and then what it is mapped by. */
 int thin_durable(struct thin *t)
 {
 	struct pool *pool = t->pool;
-	bool committed = false;
-	int err = 0;
+	uint64_t covers;
+	int err = pool_flush_data(pool, &covers);
 
+	if (err)
+		return err;
 	if (t->td->changed) {
 		ndm_wrlock(&pool->pmd->lock);
-		committed = t->td->changed;
-		if (committed)
-			err = pool_commit(pool);
+		if (t->td->changed)
+			err = pool_commit_flushed(pool, covers);
 		ndm_rwunlock(&pool->pmd->lock);
 	}
-	if (err || t->td->aborted)
-		return -EIO;
-	return committed ? 0 : ndm_flush(pool_data(pool));
+	return err || t->td->aborted ? -EIO : 0;
 }
 
 /* what to answer to a write that cannot be served in this mode; 0: it waits */

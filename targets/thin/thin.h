@@ -148,6 +148,7 @@ struct pool {
 	struct ndm_waitq idle, landed;
 	struct reserved *reserved;	/* data blocks that are being filled, and mapped to nothing yet */
 	unsigned nreserved;
+	uint64_t inserts;		/* how many mappings were added */
 	uint64_t cursor;		/* where to look for a free data block */
 	struct ndm_timer commit_timer, space_timer;
 	unsigned tasks;			/* own ones */
@@ -163,6 +164,12 @@ void pool_owner(struct pool *, struct pool_target *);
 void pool_set_mode(struct pool *, enum pool_mode);
 void pool_failed(struct pool *, const char *what, int err) ndm_waits;	/* with the lock */
 int pool_commit(struct pool *) ndm_waits;			/* with the lock */
+/*
+ * The same after pool_flush_data() without the lock, so that others need not wait for the flush:
+ * another one is done only where mappings were added since it began.
+ */
+int pool_flush_data(struct pool *, uint64_t *covers) ndm_waits;
+int pool_commit_flushed(struct pool *, uint64_t covers) ndm_waits;
 void pool_changed(struct pool *);				/* a commit within a second */
 /* a data block that nobody else is given; -ENOSPC, or -EIO when the metadata failed */
 int pool_reserve(struct pool *, struct reserved *) ndm_waits;

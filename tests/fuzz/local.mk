@@ -11,6 +11,7 @@ fuzzers += tests/fuzz/fuzz-raid
 fuzzers += tests/fuzz/fuzz-table
 fuzzers += tests/fuzz/fuzz-takeover
 fuzzers += tests/fuzz/fuzz-verity
+fuzzers += tests/fuzz/fuzz-thin
 fuzzers += tests/fuzz/fuzz-transmit
 fuzzers += tests/fuzz/fuzz-yaml
 
@@ -52,6 +53,10 @@ tests_fuzz_fuzz_raid_SOURCES = tests/fuzz/fuzz-raid.c tests/fuzz/one-device.c te
 tests_fuzz_fuzz_raid_LDADD = libndm-core.la
 tests_fuzz_fuzz_raid_LDFLAGS = $(FUZZ_LINK)
 
+tests_fuzz_fuzz_thin_SOURCES = tests/fuzz/fuzz-thin.c tests/fuzz/one-device.c tests/fuzz/one-device.h
+tests_fuzz_fuzz_thin_LDADD = libndm-core.la
+tests_fuzz_fuzz_thin_LDFLAGS = $(FUZZ_LINK)
+
 if FUZZERS
 noinst_PROGRAMS += $(fuzzers)
 endif
@@ -62,3 +67,4 @@ EXTRA_DIST += tests/fuzz/RESULTS.md tests/fuzz/run tests/fuzz/seeds.sh tests/fuz
 EXTRA_DIST += tests/fuzz/fuzz-integrity.c tests/fuzz/fuzz-verity.c tests/fuzz/one-device.c tests/fuzz/one-device.h
 EXTRA_DIST += tests/fuzz/fuzz-state.c tests/fuzz/fuzz-takeover.c
 EXTRA_DIST += tests/fuzz/fuzz-raid.c
+EXTRA_DIST += tests/fuzz/fuzz-thin.c
