@@ -29,7 +29,7 @@ start_ndmd
 
 # ---- a writeback cache that is killed: everything counts as dirty, and nothing is lost ----
 truncate -s 1M meta; truncate -s 1M fast; truncate -s 8M slow
-table="0 16384 cache $T/meta $T/fast $T/slow 64 2 metadata2 writeback smq 2 migration_threshold 0"
+table="0 16384 cache $T/meta $T/fast $T/slow 64 1 writeback smq 2 migration_threshold 0"
 dm create c --table "$table"
 io c "write -P 1 0 256k" "write -P 2 1M 64k" "write -P 3 5M 4k" "write -P 4 40k 4k" flush
 nbdcopy "$(uri c)" c.raw
@@ -42,22 +42,26 @@ nbdcopy "$(uri c)" c.raw
 ndmd_dies
 good cache_check meta
 
-# cache_writeback brings the origin up to date without us
+# cache_writeback brings the origin up to date without us (its update of the metadata crashes, on those
+# that Linux has made, too)
 cp meta meta.copy; cp fast fast.copy; cp slow slow.copy
-cache_writeback --metadata-device meta.copy --fast-device fast.copy --origin-device slow.copy \
+cache_writeback --no-metadata-update --metadata-device meta.copy --fast-device fast.copy --origin-device slow.copy \
 	> writeback.out 2>&1 || fail "cache_writeback: $(cat writeback.out)"
 cmp c.raw slow.copy || fail "what cache_writeback has made is not what was in the cache"
 
-# and so do we, over metadata that cache_restore has written
+# we go on where we were killed; then over metadata that cache_restore has written
+start_ndmd
+dm create c --table "$table"
+nbdcopy "$(uri c)" again.raw
+cmp c.raw again.raw || fail "other data after kill -9"
+dm remove c
 cache_dump meta > c.xml
 truncate -s 1M restored
-cache_restore --metadata-version 2 -i c.xml -o restored > restore.out 2>&1 || fail "cache_restore: $(cat restore.out)"
-start_ndmd
-
+cache_restore -i c.xml -o restored > restore.out 2>&1 || fail "cache_restore: $(cat restore.out)"
 dm create c --table "${table/\/meta/\/restored}"
 nbdcopy "$(uri c)" again.raw
 cmp c.raw again.raw || fail "other data over restored metadata"
-dm load c --table "0 16384 cache $T/restored $T/fast $T/slow 64 2 metadata2 writeback cleaner 0"
+dm load c --table "0 16384 cache $T/restored $T/fast $T/slow 64 1 writeback cleaner 0"
 dm suspend c; dm resume c
 clean() { [ "$(dm status c | cut -d' ' -f14)" = 0 ]; }
 end=$((SECONDS + 60))
@@ -82,15 +86,14 @@ if grep -q 'block="0"' since.xml; then fail "block 0 was not: $(cat since.xml)";
 io e "write -P 3 4M 40k" flush
 ndmd_dies
 good era_check emeta
-marks emeta > after
-for line in "0 1" "1 1" "32 2" "128 3" "129 3"; do
-	grep -qx "$line" after || fail "no '$line' in what era_dump says: $(cat after)"
-done
 start_ndmd
 dm create e --table "0 16384 era $T/emeta $T/edata 64"
 dm message e 0 drop_metadata_snap
 dm remove e
 good era_check emeta
-marks emeta > end
-[ "$(grep -v ' 0$' end)" = "$(grep -v ' 0$' after)" ] || fail "other marks: $(cat end)"
+marks emeta > end			# the tools look at archived eras only: those that have ended
+for line in "0 1" "1 1" "32 2" "128 3" "129 3"; do
+	grep -qx "$line" end || fail "no '$line' in what era_dump says: $(grep -v ' 0$' end)"
+done
+[ "$(grep -vc ' 0$' end)" = 5 ] || fail "more marks than writes: $(grep -v ' 0$' end)"
 say "cache and era tools agree"
