@@ -92,6 +92,7 @@ shell_tests += tests/interop/veritysetup.sh
 shell_tests += tests/interop/verity-signature.sh
 shell_tests += tests/interop/integritysetup.sh
 shell_tests += tests/interop/reencrypt.sh tests/interop/reencrypt-plain.sh
+shell_tests += tests/interop/cache-tools.sh
 shell_tests += tests/interop/thin-tools.sh
 shell_tests += tests/interop/raid.sh
 shell_tests += tests/interop/stack-crypto.sh
