@@ -60,6 +60,7 @@ enum ndm_op {
 	NDM_EXTENTS,		/* block status: answers go to bio->extents */
 	NDM_CACHE,		/* a hint: will be read soon; may do nothing */
 };
+#define NDM_OPS (NDM_CACHE + 1)
 
 enum ndm_bio_flags {
 	NDM_FUA = 1,		/* WRITE, DISCARD, ZEROES: durable before it ends */
@@ -250,6 +251,8 @@ struct ndm_store_ops {
 	void (*close)(struct ndm_store *) ndm_waits;
 	const struct ndm_link_ops *link;	/* NULL: cannot be lost */
 	bool takes_sources;			/* knows bio->source */
+	/* looks whether it has become larger meanwhile, and sets nr then; NULL: never does */
+	void (*grow)(struct ndm_store *) ndm_waits;
 };
 
 struct ndm_store {
@@ -339,6 +342,18 @@ struct ndm_arg {
 	const char *help;		/* one sentence, for the manual */
 };
 
+/* ---- what targets count for metrics (lib/counters.c) ---- */
+
+enum ndm_counter_kind {
+	NDM_COUNT_FAULTS,		/* injected ones; what: their class */
+	NDM_COUNT_CORRUPTIONS,		/* blocks that were found not to be what they should */
+	NDM_PATH_LATENCY,		/* of late, in ns; what: the path's device */
+};
+struct ndm_counters;
+/* group: of a path; else 0 */
+void ndm_counter_put(struct ndm_counters *, enum ndm_counter_kind, const char *what, unsigned group,
+		     uint64_t value);
+
 struct ndm_target_type {
 	const char *name;
 	unsigned version[3];
@@ -357,6 +372,11 @@ struct ndm_target_type {
 	/* slow path, a task of its own per bio; the result ends the bio */
 	int (*io)(struct ndm_target *, struct ndm_bio *) ndm_waits;
 	enum ndm_endio (*end_io)(struct ndm_target *, struct ndm_bio *);
+	/*
+	 * Before the status (INFO) is asked for: what may wait, such as a commit that makes its
+	 * numbers right, unless flags say NDM_STATUS_NOFLUSH; optional.
+	 */
+	void (*prestatus)(struct ndm_target *, unsigned flags) ndm_waits;
 	/* the core has printed "start len name "; print what follows */
 	void (*status)(struct ndm_target *, enum ndm_status, unsigned flags, struct ndm_str *);
 	/* 0, 1 (a text was printed into the string), or -errno */
@@ -368,6 +388,8 @@ struct ndm_target_type {
 	void (*resume)(struct ndm_target *) ndm_waits;
 	void (*io_hints)(struct ndm_target *, struct ndm_limits *);
 	const struct ndm_meta *metas;		/* NULL: none */
+	/* what it has counted besides its status line, for metrics; never waits; optional */
+	void (*counters)(struct ndm_target *, struct ndm_counters *);
 };
 
 /* A device used by a target; belongs to the core, lives as long as the target. */
@@ -433,6 +455,10 @@ int ndm_get_dev_mode(struct ndm_target *, const char *path, unsigned mode, uint6
  * is none of them.  -ENOENT and the like: there is no such device at all.
  */
 int ndm_dev_find(struct ndm_target *, const char *path, struct ndm_dev **) ndm_waits;
+/* The device whose table this target is in, as others see it: to be known by them. */
+const struct ndm_store *ndm_own_store(const struct ndm_target *);
+/* Has it become larger since it was opened?  A load asks that of all devices by itself. */
+void ndm_dev_grow(struct ndm_dev *) ndm_waits;
 /* corrects the section when it is known only later in ctr */
 void ndm_dev_section(struct ndm_dev *, uint64_t start, uint64_t nr);
 
@@ -490,6 +516,8 @@ void ndm_vprintf(struct ndm_str *, const char *fmt, va_list);
 void ndm_str_put(struct ndm_str *, const void *bytes, size_t len);
 bool ndm_str_room(struct ndm_str *, size_t more);	/* for so many bytes; false: no memory */
 void ndm_str_free(struct ndm_str *);			/* and makes it empty */
+/* A word of a table, with a backslash before all that would end or change it. */
+void ndm_table_put_word(struct ndm_str *, const char *word, size_t bytes);
 
 /* ---- memory (lib/alloc.c): never NULL for small things; sizes checked ---- */
 

@@ -181,6 +181,7 @@ void ndm_io_submit(struct ndm_opener *o, struct ndm_io *io)
 
 	io->opener = o;
 	io->tracked = false;
+	o->device->stats.requests[io->op]++;
 	io->error = io_check(o, io);
 	if (!io->error && odd && io->source)
 		io->error = -EOPNOTSUPP;

@@ -17,7 +17,9 @@ server_parts = \
 	server/meta.c server/meta.h \
 	server/metrics.c \
 	server/metrics-json.c \
+	server/metrics-page.h \
 	server/metrics-report.c server/metrics-report.h \
+	server/metrics-target.c \
 	server/metrics-text.c \
 	server/nbd-protocol.h \
 	server/ndmd.c server/ndmd.h \

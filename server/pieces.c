@@ -8,7 +8,7 @@
  * Between two pieces tables may change and the device may be suspended.
  *
  * A store that does not know this says so before anything was taken; then the rest of the
- * payload is received as always.  So it is when a client sends in crumbs.
+ * payload is received as always.  A block that has only begun to come goes through a buffer.
  */
 #include <errno.h>
 #include <sys/ioctl.h>
@@ -17,7 +17,7 @@
 #include "conn.h"
 #include "ndmd.h"
 
-#define PIECE_ALIGN 4096u			/* pieces end at multiples of it, but for the last */
+#define PIECE_ALIGN 4096u			/* a block: pieces end at multiples of it, but for the last */
 #define PAUSE_WRITES 16u			/* not tried again for so many, once refused */
 
 static struct request *request_of(struct ndm_source *source)
@@ -66,6 +66,7 @@ static void receive_rest(struct conn *c, struct request *r)
 	uint64_t rest = r->length - r->taken;
 
 	r->pieces = false;
+	c->partial_bytes = 0;
 	if (request_buffer(r, rest))
 		return;
 	c->partial = NULL;
@@ -76,8 +77,14 @@ static void receive_rest(struct conn *c, struct request *r)
 /* What has become of a piece, once it is over. */
 static void piece_over(struct conn *c, struct request *r)
 {
-	uint64_t bytes = r->io.bytes;
+	uint64_t bytes = r->io.bytes, rest = r->length - r->taken - bytes;
 
+	if (r->io.error && r->buf) {
+		c->partial = NULL;
+		c->discard = rest;
+		reply_error(r, reply_errno(r, r->io.error));
+		return;
+	}
 	if (r->io.error && !r->source.taken) {
 		c->piece_pause = PAUSE_WRITES;
 		receive_rest(c, r);
@@ -90,9 +97,11 @@ static void piece_over(struct conn *c, struct request *r)
 		conn_kill(c);
 		return;
 	}
-	COUNT(c->worker, bytes_in, bytes);
+	if (!r->buf)
+		COUNT(c->worker, bytes_in, bytes);
+	request_drop_data(r);
 	r->taken += bytes;
-	if (r->taken < r->length)
+	if (rest)
 		return;
 	c->partial = NULL;
 	r->pieces = false;
@@ -128,31 +137,13 @@ static bool has_ended(struct conn *c)
 	return !got || (got < 0 && errno != EAGAIN);
 }
 
-bool pieces_receive(struct conn *c, size_t *turn_bytes)
+static bool submit(struct conn *c, struct request *r, struct ndm_source *source, uint64_t bytes)
 {
-	struct request *r = c->partial;
-	uint64_t rest = r->length - r->taken;
-	int there = 0;
-
-	if (ioctl(c->fd, FIONREAD, &there) || (!there && has_ended(c))) {
-		receive_rest(c, r);		/* and hear there what is wrong */
-		return true;
-	}
-	if (!there)
-		return false;
-	if ((uint64_t)there < rest) {
-		rest = (uint64_t)there & ~(uint64_t)(PIECE_ALIGN - 1);
-		if (!rest) {
-			receive_rest(c, r);
-			return true;
-		}
-	}
-	c->heard_tick = c->worker->idle_tick;
-	*turn_bytes += rest;
 	r->source.taken = false;
 	r->io = (struct ndm_io){
-		.op = NDM_WRITE, .offset = r->offset + r->taken, .bytes = rest,
-		.source = &r->source, .done = piece_done,
+		.op = NDM_WRITE, .offset = r->offset + r->taken, .bytes = bytes,
+		.data = { .iov = &r->iov, .iovcnt = source ? 0 : 1 },
+		.source = source, .done = piece_done,
 	};
 	r->submitting = r->piece_out = true;
 	ndm_io_submit(c->opener, &r->io);
@@ -163,4 +154,53 @@ bool pieces_receive(struct conn *c, size_t *turn_bytes)
 	}
 	piece_over(c, r);
 	return true;
+}
+
+/* A block of which the socket has the beginning only. */
+static bool receive_block(struct conn *c, struct request *r, size_t *turn_bytes)
+{
+	struct iovec iov = { (uint8_t *)r->buf + c->partial_bytes, r->buf_bytes - c->partial_bytes };
+	ssize_t got = conn_recv(c, &iov, 1);
+
+	if (got == -EAGAIN)
+		return false;
+	if (got <= 0) {				/* heard again there, and told */
+		r->pieces = false;
+		return true;
+	}
+	COUNT(c->worker, bytes_in, (uint64_t)got);
+	*turn_bytes += (size_t)got;
+	c->partial_bytes += (size_t)got;
+	return c->partial_bytes < r->buf_bytes || submit(c, r, NULL, r->buf_bytes);
+}
+
+static bool begin_block(struct conn *c, struct request *r, uint64_t rest)
+{
+	c->partial_bytes = 0;
+	if (!request_buffer(r, rest < PIECE_ALIGN ? rest : PIECE_ALIGN))
+		receive_rest(c, r);
+	return true;
+}
+
+bool pieces_receive(struct conn *c, size_t *turn_bytes)
+{
+	struct request *r = c->partial;
+	uint64_t rest = r->length - r->taken;
+	int there = 0;
+
+	c->heard_tick = c->worker->idle_tick;
+	if (r->buf)
+		return receive_block(c, r, turn_bytes);
+	if (ioctl(c->fd, FIONREAD, &there) || (!there && has_ended(c))) {
+		receive_rest(c, r);		/* and hear there what is wrong */
+		return true;
+	}
+	if (!there)
+		return false;
+	if ((uint64_t)there < rest && there < (int)PIECE_ALIGN)
+		return begin_block(c, r, rest);
+	if ((uint64_t)there < rest)
+		rest = (uint64_t)there & ~(uint64_t)(PIECE_ALIGN - 1);
+	*turn_bytes += rest;
+	return submit(c, r, &r->source, rest);
 }

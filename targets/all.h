@@ -25,6 +25,12 @@
 	X(raid) \
 	X(snapshot) \
 	X(snapshot_origin) \
-	X(snapshot_merge)
+	X(snapshot_merge) \
+	X(writecache) \
+	X(era) \
+	X(clone) \
+	X(cache) \
+	X(thin_pool) \
+	X(thin)
 
 #endif

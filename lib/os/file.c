@@ -319,4 +319,5 @@ const struct ndm_store_ops file_store_ops = {
 	.submit = file_submit,
 	.close = file_close,
 	.takes_sources = true,
+	.grow = file_grow,
 };

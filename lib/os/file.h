@@ -41,6 +41,7 @@ static inline struct file_store *file_of(struct ndm_store *s)
 int file_open(struct ndm_loop *, const char *spec, unsigned mode, struct ndm_store **,
 	      struct ndm_str *why) ndm_waits;
 void file_close(struct ndm_store *) ndm_waits;
+void file_grow(struct ndm_store *) ndm_waits;
 
 /* On a worker, when the file is open and its kind is known; before it is closed. */
 void file_map(struct file_store *);
