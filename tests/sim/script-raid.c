@@ -398,7 +398,7 @@ static void work_missing(struct sim *s)
 #define MISSING(ident, title, make) \
 SIM_SCRIPT(ident) = { \
 	.name = title, .summary = "a member is missing, comes back, is replaced", .disks = DISKS4, \
-	.private_size = sizeof(struct plan), .flags = SIM_NO_CUTS, .seeds = 40, \
+	.private_size = sizeof(struct plan), .flags = SIM_NO_CUTS, .seeds = 10, \
 	.format = make, .up = up, .work = work_missing, .after = after, .check = check, \
 }
 
