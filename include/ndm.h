@@ -212,11 +212,26 @@ int ndm_device_set_geometry(struct ndm_device *, const uint64_t geometry[4]);
 struct ndm_device_memory {
 	uint32_t event_nr;
 	uint64_t geometry[4];
+	uint64_t read_ahead;			/* sectors */
+	bool had_table, request_based;		/* the first table has settled what kind it is */
+	bool deferred_remove;			/* goes with whoever has it open now */
 	const char *declared;			/* recall: the device's own */
 	size_t declared_bytes;
 };
 void ndm_device_recall(const struct ndm_device *, struct ndm_device_memory *);
 int ndm_device_remember(struct ndm_device *, const struct ndm_device_memory *);
+
+/*
+ * Read ahead, in sectors: kept, and of no effect here.  As a kernel's block device a device has
+ * one from its first table on; -ENOENT before.
+ */
+#define NDM_READ_AHEAD 256			/* a kernel's default */
+int ndm_device_read_ahead(const struct ndm_device *, uint64_t *sectors);
+void ndm_device_set_read_ahead(struct ndm_device *, uint64_t sectors);
+
+/* Statistics, regions and counters, as bytes that another process takes; -EINVAL: it does not. */
+int ndm_device_stats_save(struct ndm_device *, struct ndm_str *) ndm_waits;
+int ndm_device_stats_restore(struct ndm_device *, const char *, size_t bytes) ndm_waits;
 
 /* whole-device counters since creation, as /sys/block/dm-N/stat (sectors are 512 bytes) */
 enum { NDM_STAT_READ, NDM_STAT_WRITE, NDM_STAT_DISCARD, NDM_STAT_FLUSH, NDM_STAT_GROUPS };
@@ -228,9 +243,21 @@ struct ndm_device_stats {
 		uint64_t ns, latency[NDM_LATENCY_BUCKETS];	/* while ndm_context_timing() is on */
 	} group[NDM_STAT_GROUPS];
 	uint64_t busy_ns;			/* with something in flight; the same */
+	uint64_t requests[NDM_OPS];		/* of clients, by enum ndm_op, refused ones too */
 	unsigned in_flight;
 };
 void ndm_device_stats(struct ndm_device *, struct ndm_device_stats *);	/* snapshot, any loop */
+
+/* what the targets of the live table have counted; ndm_counters_free() it */
+struct ndm_counter {
+	enum ndm_counter_kind kind;
+	unsigned group;
+	uint64_t value;
+	char what[NDM_NAME_BYTES];
+};
+struct ndm_counters { struct ndm_counter *list; unsigned n, cap; };
+void ndm_device_counters(struct ndm_device *, struct ndm_counters *) ndm_waits;
+void ndm_counters_free(struct ndm_counters *);
 
 /* ---- I/O by hosts ---- */
 
@@ -255,6 +282,8 @@ struct ndm_io {
 	uint64_t offset, bytes;
 	struct ndm_data data;			/* stays valid until done */
 	struct ndm_extents *extents;		/* NDM_EXTENTS */
+	struct ndm_loan *loan;			/* READ: NULL, or data need not be filled; see ndm_loan */
+	struct ndm_source *source;		/* WRITE of whole blocks: NULL, or instead of data */
 	void (*done)(struct ndm_io *);		/* on the loop; may be called before submit returns */
 	int error;
 	/* the core's */
@@ -289,8 +318,6 @@ void ndm_meta_query(struct ndm_opener *, unsigned number, uint64_t sector, uint6
 
 /* Splits "start len type args" lines; comments and blank lines as dmsetup takes them. */
 int ndm_table_parse(char *text, struct ndm_table_line **, unsigned *n, struct ndm_str *why);
-/* The other way round: a word, with a backslash before all that would end or change it. */
-void ndm_table_put_word(struct ndm_str *, const char *word, size_t bytes);
 
 /* ---- volumes in YAML (lib/yaml.c) ---- */
 
@@ -317,6 +344,7 @@ struct ndm_config {
 /* text of `bytes` bytes; path is for messages only.  why: "FILE:LINE:COLUMN: sentence" lines. */
 int ndm_config_parse(const char *path, const char *text, size_t bytes, struct ndm_config **,
 		     struct ndm_str *why);
+int ndm_config_read(const char *path, struct ndm_config **, struct ndm_str *why);
 void ndm_config_free(struct ndm_config *);
 /* The plan that leads from what is to what is wanted; prints it, or carries it out. */
 int ndm_config_plan(struct ndm_context *, const struct ndm_config *, struct ndm_str *plan) ndm_waits;

@@ -210,6 +210,7 @@ static struct ndm_device *device_new(struct ndm_context *ctx, const char *name, 
 	snprintf(dev->info.name, sizeof dev->info.name, "%s", name);
 	snprintf(dev->info.uuid, sizeof dev->info.uuid, "%s", uuid ? uuid : "");
 	dev->info.minor = minor;
+	dev->read_ahead = NDM_READ_AHEAD;
 	atomic_init(&dev->holds, 1);
 	ndm_mutex_init(&dev->lifecycle, ctx->loops[0]);
 	ndm_waitq_init(&dev->events, ctx->loops[0]);

@@ -64,6 +64,7 @@ struct ndm_loop {
 	unsigned nowait;			/* > 0: inside map, end_io, status: waiting is a bug */
 	bool running;				/* inside ndm_loop_run or begin/end: no kick needed */
 	bool submitting;			/* inside ndm_submit: bios queue up */
+	bool lending;				/* between begin and end: no task runs */
 	struct ndm_task *ready_head, *ready_tail;
 	unsigned nready;
 	struct ndm_bio *submit_head, *submit_tail;
@@ -161,7 +162,8 @@ struct ndm_device {
 	struct ndm_mutex lifecycle;		/* load, suspend, resume, clear, remove: one at a time */
 	struct ndm_waitq events;
 	bool removing;
-	uint64_t geometry[4];
+	uint64_t geometry[4], read_ahead;
+	bool block_device;			/* it has had a table: a kernel would have made one */
 	char *declared;				/* yaml-plan.c: the volume's text in the file it came from, or NULL */
 	struct ndm_msg event_msg;
 	atomic_bool event_posted;
@@ -251,7 +253,10 @@ void align_untrack(struct ndm_io *);
 void io_start(struct ndm_io *);
 int core_message(struct ndm_device *, unsigned argc, char **argv, struct ndm_str *reply) ndm_waits;
 int stats_message(struct ndm_device *, unsigned argc, char **argv, struct ndm_str *reply) ndm_waits;
+void counters_of(const struct ndm_table *, struct ndm_counters *);
 void stats_free(struct ndm_device *);
+int stats_save(struct ndm_device *, struct ndm_str *);
+int stats_restore(struct ndm_device *, const char *, size_t bytes);
 void stats_start(struct ndm_device *, struct ndm_bio *clone);
 void stats_end(struct ndm_device *, struct ndm_bio *clone);
 

@@ -3,19 +3,37 @@
  * keep.c - what a context and its devices are besides names and tables, for a host that makes
  * them again in another process.
  */
+#include <errno.h>
 #include <stdlib.h>
 
 #include "core.h"
 
 void ndm_device_recall(const struct ndm_device *dev, struct ndm_device_memory *m)
 {
-	*m = (struct ndm_device_memory){ .event_nr = atomic_load(&dev->event_nr) };
+	*m = (struct ndm_device_memory){
+		.event_nr = atomic_load(&dev->event_nr),
+		.read_ahead = dev->read_ahead,
+		.had_table = dev->block_device,
+		.request_based = dev->request_based,
+		.deferred_remove = dev->info.flags & NDM_DEVICE_DEFERRED_REMOVE,
+	};
 	memcpy(m->geometry, dev->geometry, sizeof m->geometry);
 	if (!dev->declared)
 		return;
 	m->declared = dev->declared;		/* two texts, each with its NUL: yaml-plan.c */
 	m->declared_bytes = strlen(dev->declared) + 1;
 	m->declared_bytes += strlen(dev->declared + m->declared_bytes) + 1;
+}
+
+int ndm_device_read_ahead(const struct ndm_device *dev, uint64_t *sectors)
+{
+	*sectors = dev->read_ahead;
+	return dev->block_device ? 0 : -ENOENT;
+}
+
+void ndm_device_set_read_ahead(struct ndm_device *dev, uint64_t sectors)
+{
+	dev->read_ahead = sectors;
 }
 
 static bool two_texts(const char *text, size_t bytes)
@@ -32,6 +50,13 @@ int ndm_device_remember(struct ndm_device *dev, const struct ndm_device_memory *
 
 	atomic_store(&dev->event_nr, m->event_nr);
 	memcpy(dev->geometry, m->geometry, sizeof dev->geometry);
+	dev->read_ahead = m->read_ahead;
+	if (m->deferred_remove)
+		dev->info.flags |= NDM_DEVICE_DEFERRED_REMOVE;
+	if (m->had_table && !dev->block_device) {	/* it has been cleared since: nothing runs there */
+		dev->block_device = dev->had_table = true;
+		dev->request_based = m->request_based;
+	}
 	if (!m->declared)
 		return 0;
 	if (!two_texts(m->declared, m->declared_bytes))

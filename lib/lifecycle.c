@@ -391,6 +391,7 @@ int ndm_device_load(struct ndm_device *dev, const struct ndm_table_line *lines, 
 	err = load_home(dev, lines, n, read_only, why);
 	s = home_snapshot(dev);
 	come_back(dev);
+	dev->block_device |= !err;
 	publish(dev, s);
 	lifecycle_leave(dev);
 	return err;
@@ -498,6 +499,19 @@ static int status_home(struct ndm_device *dev, enum ndm_status kind, unsigned fl
 	return 0;
 }
 
+/* targets may wait here, so the table must not go meanwhile */
+static void prestatus(struct ndm_table *t, unsigned flags)
+{
+	unsigned i;
+
+	t->users++;
+	for (i = 0; i < t->n; i++)
+		if (t->targets[i].type->prestatus)
+			t->targets[i].type->prestatus(&t->targets[i], flags);
+	if (--t->users == 0)
+		ndm_wake_all(&t->idle);
+}
+
 int ndm_device_status(struct ndm_device *dev, enum ndm_status kind, unsigned flags, bool inactive,
 		      struct ndm_target_status **out, unsigned *n, bool *read_only)
 {
@@ -510,6 +524,8 @@ int ndm_device_status(struct ndm_device *dev, enum ndm_status kind, unsigned fla
 	t = inactive ? dev->inactive : dev->live;
 	if (read_only)
 		*read_only = t && t->read_only;
+	if (t && kind == NDM_STATUS_INFO)
+		prestatus(t, flags);
 	if (t)
 		err = status_home(dev, kind, flags, t, out, n);
 	device_leave(dev);
@@ -574,4 +590,36 @@ int ndm_device_deps(struct ndm_device *dev, bool inactive, uint32_t (**out)[2], 
 		err = deps_home(t, out, n);
 	device_leave(dev);
 	return err;
+}
+
+int ndm_device_stats_save(struct ndm_device *dev, struct ndm_str *out)
+{
+	int err;
+
+	device_visit(dev);
+	err = stats_save(dev, out);
+	device_leave(dev);
+	return err;
+}
+
+int ndm_device_stats_restore(struct ndm_device *dev, const char *bytes, size_t n)
+{
+	int err;
+
+	device_visit(dev);
+	err = stats_restore(dev, bytes, n);
+	device_leave(dev);
+	return err;
+}
+
+void ndm_device_counters(struct ndm_device *dev, struct ndm_counters *list)
+{
+	*list = (struct ndm_counters){ 0 };
+	device_visit(dev);
+	if (dev->live) {
+		dev->loop->nowait++;
+		counters_of(dev->live, list);
+		dev->loop->nowait--;
+	}
+	device_leave(dev);
 }

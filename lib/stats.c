@@ -6,6 +6,7 @@
  * nanoseconds and printed in milliseconds unless a region asks for precise_timestamps.
  * A device without regions pays one comparison per piece.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -471,6 +472,197 @@ static int stats_print(struct ndm_device *dev, struct ndm_args *as, bool clear,
 	if (clear)
 		areas_clear(s, first, n);
 	return 1;
+}
+
+/* ---- to another process, which has no request under way either ---- */
+
+static void put_number(struct ndm_str *out, uint64_t n)
+{
+	ndm_str_put(out, (const char *)&n, sizeof n);
+}
+
+static void put_text(struct ndm_str *out, const char *text)
+{
+	size_t n = strlen(text) + 1;
+
+	put_number(out, n);
+	ndm_str_put(out, text, n);
+}
+
+static void region_save(const struct ndm_stats *s, struct ndm_str *out)
+{
+	size_t i;
+
+	put_number(out, (uint64_t)s->id);
+	put_number(out, s->start);
+	put_number(out, s->end);
+	put_number(out, s->step);
+	put_number(out, s->precise);
+	put_number(out, s->nbounds);
+	ndm_str_put(out, (const char *)s->bounds, s->nbounds * sizeof *s->bounds);
+	put_text(out, s->program);
+	put_text(out, s->aux);
+	for (i = 0; i < s->nareas; i++) {
+		ndm_str_put(out, (const char *)&s->areas[i].c, sizeof s->areas[i].c);
+		if (s->nbounds)
+			ndm_str_put(out, (const char *)s->areas[i].histogram,
+				    (s->nbounds + 1) * sizeof *s->buckets);
+	}
+}
+
+int stats_save(struct ndm_device *dev, struct ndm_str *out)
+{
+	const struct ndm_stats *s;
+	unsigned n = 0;
+
+	for (s = dev->regions; s; s = s->next)
+		n++;
+	put_number(out, sizeof dev->stats);
+	ndm_str_put(out, (const char *)&dev->stats, sizeof dev->stats);
+	put_number(out, n);
+	for (s = dev->regions; s; s = s->next)
+		region_save(s, out);
+	return out->len ? 0 : -ENOMEM;
+}
+
+struct saved { const char *at, *end; bool bad; };
+
+static const char *take(struct saved *r, uint64_t n)
+{
+	const char *at = r->at;
+
+	if (r->bad || n > (uint64_t)(r->end - r->at)) {
+		r->bad = true;
+		return NULL;
+	}
+	r->at += n;
+	return at;
+}
+
+static uint64_t take_number(struct saved *r)
+{
+	const char *at = take(r, sizeof(uint64_t));
+	uint64_t n = 0;
+
+	if (at)
+		memcpy(&n, at, sizeof n);
+	return n;
+}
+
+static const char *take_text(struct saved *r)
+{
+	uint64_t n = take_number(r);
+	const char *text = take(r, n);
+
+	if (text && n && memchr(text, '\0', n) == text + n - 1)
+		return text;
+	r->bad = true;
+	return "";
+}
+
+static int take_bounds(struct saved *r, struct ndm_stats *s)
+{
+	uint64_t n = take_number(r), last = 0, i;
+	const char *bounds = n <= UINT32_MAX ? take(r, n * sizeof *s->bounds) : NULL;
+
+	if (!bounds)
+		return -EINVAL;
+	if (!n)
+		return 0;
+	s->bounds = ndm_calloc(n, sizeof *s->bounds);
+	if (!s->bounds)
+		return -ENOMEM;
+	memcpy(s->bounds, bounds, n * sizeof *s->bounds);
+	s->nbounds = (unsigned)n;
+	for (i = 0; i < n; last = s->bounds[i++])
+		if (s->bounds[i] <= last)
+			return -EINVAL;
+	return 0;
+}
+
+static void take_areas(struct saved *r, struct ndm_stats *s)
+{
+	size_t row = s->nbounds ? (s->nbounds + 1) * sizeof *s->buckets : 0, i;
+	const char *p;
+
+	for (i = 0; i < s->nareas; i++) {
+		p = take(r, sizeof s->areas[i].c + row);
+		if (!p)
+			return;
+		memcpy(&s->areas[i].c, p, sizeof s->areas[i].c);
+		if (row)
+			memcpy(s->areas[i].histogram, p + sizeof s->areas[i].c, row);
+	}
+}
+
+/* Areas are made only where their counters are there: an image cannot ask for memory. */
+static bool areas_fit(const struct saved *r, const struct ndm_stats *s)
+{
+	uint64_t each = sizeof(struct counters), areas;
+
+	if (r->bad || !s->step || s->end <= s->start)
+		return false;
+	areas = (s->end - s->start - 1) / s->step + 1;
+	if (s->nbounds)
+		each += (s->nbounds + 1) * sizeof(uint64_t);
+	return areas <= (uint64_t)(r->end - r->at) / each;
+}
+
+static int region_restore(struct ndm_device *dev, struct saved *r, int last_id)
+{
+	struct ndm_stats head = { .created_ns = loop_now(dev->loop) }, *s, **p;
+	uint64_t id = take_number(r);
+	const char *program, *aux;
+	int err;
+
+	head.start = take_number(r);
+	head.end = take_number(r);
+	head.step = take_number(r);
+	head.precise = take_number(r);
+	err = take_bounds(r, &head);
+	program = take_text(r);
+	aux = take_text(r);
+	if (!err && (!areas_fit(r, &head) || id > INT32_MAX || (int)id <= last_id))
+		err = -EINVAL;
+	if (!err)
+		err = region_build(&head, &s);
+	if (err) {
+		ndm_free(head.bounds);
+		return err;
+	}
+	s->id = (int)id;
+	s->program = ndm_strdup(program);
+	s->aux = ndm_strdup(aux);
+	if (!s->program || !s->aux) {
+		region_free(s);
+		return -ENOMEM;
+	}
+	take_areas(r, s);
+	for (p = &dev->regions; *p; p = &(*p)->next)
+		;
+	*p = s;
+	return s->id;
+}
+
+int stats_restore(struct ndm_device *dev, const char *bytes, size_t n)
+{
+	struct saved r = { bytes, bytes + n, false };
+	uint64_t size = take_number(&r), regions;
+	const char *whole = take(&r, size);
+	int id = -1;
+
+	if (!whole || size != sizeof dev->stats || dev->regions)
+		return -EINVAL;
+	memcpy(&dev->stats, whole, size);
+	dev->stats.in_flight = (unsigned)dev->in_flight;
+	for (regions = take_number(&r); regions && !r.bad; regions--) {
+		int next = region_restore(dev, &r, id);
+
+		if (next < 0)
+			return next;
+		id = next;
+	}
+	return r.bad || r.at != r.end ? -EINVAL : 0;
 }
 
 /* ---- dispatch ---- */

@@ -16,19 +16,9 @@
 
 #include "server/control.h"
 
-/* What the kernel keeps with a block device and device-mapper has no word for. */
-struct control_shadow {
-	unsigned minor;
-	uint64_t read_ahead;		/* sectors */
-	struct control_shadow *next;
-};
-
-#define CONTROL_READ_AHEAD 256		/* sectors, as a kernel's default */
-
 struct control_call {
 	struct ndm_context *ctx;
 	const struct control_host *host;
-	struct control_shadow **shadows;	/* the socket's list, first loop only */
 
 	uint32_t command;
 	/* request in, answer out; `length` bytes, and one NUL more for the texts */
@@ -80,9 +70,5 @@ dm_command dm_table_load, dm_table_clear, dm_table_deps, dm_table_status;
 void dm_retrieve_status(struct ndm_device *, struct dm_ioctl *, size_t size) ndm_waits;
 /* control-list.c */
 dm_command dm_list_devices, dm_list_versions, dm_get_target_version;
-
-/* control-own.c: read ahead of a device, made on first use; NULL without memory */
-struct control_shadow *control_shadow_get(struct control_shadow **, unsigned minor);
-void control_shadow_drop(struct control_shadow **, unsigned minor);
 
 #endif

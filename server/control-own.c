@@ -9,35 +9,6 @@
 
 #include "server/control-call.h"
 
-struct control_shadow *control_shadow_get(struct control_shadow **list, unsigned minor)
-{
-	struct control_shadow *s;
-
-	for (s = *list; s; s = s->next)
-		if (s->minor == minor)
-			return s;
-	s = calloc(1, sizeof(*s));
-	if (!s)
-		return NULL;
-	s->minor = minor;
-	s->read_ahead = CONTROL_READ_AHEAD;
-	s->next = *list;
-	*list = s;
-	return s;
-}
-
-void control_shadow_drop(struct control_shadow **list, unsigned minor)
-{
-	for (; *list; list = &(*list)->next)
-		if ((*list)->minor == minor) {
-			struct control_shadow *gone = *list;
-
-			*list = gone->next;
-			free(gone);
-			return;
-		}
-}
-
 /* Cuts the first word off a request's text; NULL at the end.  One blank or tab separates. */
 static char *next_word(char **text)
 {
@@ -206,42 +177,28 @@ static int own_holders(struct control_call *call)
 	return 0;
 }
 
-static int set_read_ahead(struct control_call *call, struct control_shadow *s, const char *word)
-{
-	uint64_t sectors;
-
-	if (word && ndm_arg_u64(word, &sectors)) {
-		ndm_printf(&call->why, "\"%s\" is not a number of sectors", word);
-		return -EINVAL;
-	}
-	if (word)
-		s->read_ahead = sectors;
-	ndm_printf(&call->text, "%llu\n", (unsigned long long)s->read_ahead);
-	return 0;
-}
-
-/* A kernel has a block device, and so read ahead, from the first table on. */
 static int own_read_ahead(struct control_call *call)
 {
 	char *text = (char *)call->body;
 	struct ndm_device *dev = find_named(call, next_word(&text));
-	struct control_shadow *s = NULL;
-	struct ndm_device_info info;
+	const char *word = next_word(&text);
+	uint64_t sectors, wanted = 0;
 	int err;
 
 	if (!dev)
 		return -ENXIO;
-	ndm_device_info(dev, &info);
-	ndm_device_put(dev);
-	if (info.flags & (NDM_DEVICE_LIVE | NDM_DEVICE_INACTIVE)) {
-		s = control_shadow_get(call->shadows, info.minor);
-		err = -ENOMEM;
-	} else {
-		for (s = *call->shadows; s && s->minor != info.minor; s = s->next)
-			;
-		err = -ENOENT;
+	err = ndm_device_read_ahead(dev, &sectors);
+	if (!err && word && ndm_arg_u64(word, &wanted)) {
+		ndm_printf(&call->why, "\"%s\" is not a number of sectors", word);
+		err = -EINVAL;
 	}
-	return s ? set_read_ahead(call, s, next_word(&text)) : err;
+	if (!err) {
+		if (word)
+			ndm_device_set_read_ahead(dev, wanted);
+		ndm_printf(&call->text, "%llu\n", (unsigned long long)(word ? wanted : sectors));
+	}
+	ndm_device_put(dev);
+	return err;
 }
 
 int control_own(struct control_call *call)

@@ -104,15 +104,12 @@ static int load_table(struct control_call *call, struct ndm_device *dev, struct 
 int dm_table_load(struct control_call *call, struct dm_ioctl *dmi, size_t size)
 {
 	struct ndm_device *dev = dm_find(call, dmi);
-	struct ndm_device_info info;
 	int err;
 
 	if (!dev)
 		return -ENXIO;
 	err = load_table(call, dev, dmi, size);
 	if (!err) {
-		ndm_device_info(dev, &info);
-		control_shadow_get(call->shadows, info.minor);
 		dmi->flags |= DM_INACTIVE_PRESENT_FLAG;
 		dm_answer_status(dev, dmi);
 	}

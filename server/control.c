@@ -40,7 +40,6 @@ struct control {
 	char *path;
 	struct stat inode; /* of the socket, to know it again */
 	struct control_conn *conns;
-	struct control_shadow *shadows;
 	unsigned running; /* commands that have not ended */
 	bool stopped, paused;
 	bool keep; /* the socket's name is another process's */
@@ -196,7 +195,8 @@ static void job_run(void *arg)
 	uint32_t error = control_execute(&job->call);
 	struct control_conn *conn;
 
-	if (ctl->host->changed && !is_question(job->call.command))
+	if (ctl->host->changed && (!is_question(job->call.command) ||
+				   job->call.command == NDM_CTL_READ_AHEAD))
 		ctl->host->changed(ctl->host->arg);
 	conn = job->conn;
 	if (conn) {
@@ -234,7 +234,6 @@ static struct control_job *job_new(struct control_conn *conn, const struct ndm_c
 	job->start.fn = job_spawn;
 	job->call.ctx = conn->control->ctx;
 	job->call.host = conn->control->host;
-	job->call.shadows = &conn->control->shadows;
 	job->call.command = head->command;
 	job->call.length = head->length;
 	job->call.body = body;
@@ -434,17 +433,14 @@ static void accept_again(evutil_socket_t fd, short what, void *arg)
 static void on_change(struct ndm_watch *watch, struct ndm_device *dev, const char *what)
 {
 	struct control *ctl = (struct control *)((char *)watch - offsetof(struct control, watch));
-	struct ndm_device_info info;
 
 	for (struct control_conn *conn = ctl->conns; conn; conn = conn->next)
 		if (conn->armed) {
 			conn->armed = false;
 			send_answer(conn, NDM_CTL_EVENT, NULL, 0);
 		}
-	if (!strcmp(what, "remove")) {
-		ndm_device_info(dev, &info);
-		control_shadow_drop(&ctl->shadows, info.minor);
-	}
+	(void)dev;
+	(void)what;
 }
 
 /* ---- the socket ---- */
@@ -623,8 +619,6 @@ bool control_idle(const struct control *ctl)
 
 void control_free(struct control *ctl)
 {
-	while (ctl->shadows)
-		control_shadow_drop(&ctl->shadows, ctl->shadows->minor);
 	free(ctl->path);
 	free(ctl);
 }

@@ -307,7 +307,7 @@ unsigned exports_count(struct ndmd *d)
 /* ---- for people ---- */
 
 /* Connections hold the device; who else does is a table. */
-static unsigned clients_of(struct ndm_device *dev)
+unsigned exports_clients(struct ndm_device *dev)
 {
 	struct ndm_str holders = { 0 };
 	const char *line;
@@ -327,7 +327,7 @@ static bool list_one(void *arg, const struct export *e)
 {
 	ndm_printf(arg, "%s\t%s\t%llu\t%s\t%u\t%s\n", e->name, e->own_name,
 		   (unsigned long long)e->info.nr << NDM_SECTOR_SHIFT, e->read_only ? "ro" : "rw",
-		   clients_of(e->device), e->description ? e->description : "");
+		   exports_clients(e->device), e->description ? e->description : "");
 	return true;
 }
 

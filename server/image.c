@@ -14,6 +14,7 @@
 #include "image.h"
 #include "ndmd.h"
 
+#define FORMAT 2			/* of all that follows it: another ndmd may be of another age */
 #define DEVICES_MAX (1u << 20)
 #define LINES_MAX (1u << 20)
 
@@ -113,27 +114,37 @@ const char *image_text(struct image_reader *r)
 
 /* ---- all devices ---- */
 
-static struct ndm_device **hold_all(struct ndmd *d, unsigned *n)
+typedef int device_fn(struct ndm_device *, void *arg, struct ndm_str *why);
+
+/*
+ * fn for each device there is now, up to the first error.  It may wait, so all are held; first,
+ * if there is one, hears how many they are.
+ */
+static int for_all(struct ndmd *d, void (*first)(void *arg, unsigned n), device_fn *fn, void *arg,
+		   struct ndm_str *why)
 {
 	struct ndm_device *dev, **list;
+	unsigned n = 0, i;
+	int err = 0;
 
-	*n = 0;
 	for (dev = ndm_device_first(d->context); dev; dev = ndm_device_next(dev))
-		++*n;
-	list = calloc(*n + 1, sizeof *list);
-	*n = 0;
-	for (dev = ndm_device_first(d->context); dev && list; dev = ndm_device_next(dev)) {
+		n++;
+	list = calloc(n + 1, sizeof *list);
+	if (!list)
+		return -ENOMEM;
+	n = 0;
+	for (dev = ndm_device_first(d->context); dev; dev = ndm_device_next(dev)) {
 		ndm_device_hold(dev);
-		list[(*n)++] = dev;
+		list[n++] = dev;
 	}
-	return list;
-}
-
-static void put_all(struct ndm_device **list, unsigned n)
-{
+	if (first)
+		first(arg, n);
+	for (i = 0; i < n && !err; i++)
+		err = fn(list[i], arg, why);
 	while (n)
 		ndm_device_put(list[--n]);
 	free(list);
+	return err;
 }
 
 /* ---- what cannot be handed over ---- */
@@ -174,24 +185,21 @@ static int check_one(struct ndm_device *dev, bool inactive, const char *backings
 	return err;
 }
 
+static int check_both(struct ndm_device *dev, void *backings, struct ndm_str *why)
+{
+	int err = check_one(dev, false, backings, why);
+
+	return err ? err : check_one(dev, true, backings, why);
+}
+
 int image_check_devices(struct ndmd *d, struct ndm_str *why)
 {
 	struct ndm_str backings = { 0 };
-	struct ndm_device **list;
-	unsigned i, n;
-	int err = 0;
+	int err;
 
-	list = hold_all(d, &n);
-	if (!list)
-		return -ENOMEM;
 	ndm_context_backings(d->context, &backings);
-	for (i = 0; i < n && !err; i++) {
-		err = check_one(list[i], false, backings.text, why);
-		if (!err)
-			err = check_one(list[i], true, backings.text, why);
-	}
+	err = for_all(d, NULL, check_both, backings.text, why);
 	ndm_str_free(&backings);
-	put_all(list, n);
 	return err;
 }
 
@@ -220,10 +228,12 @@ static int pack_table(struct ndm_device *dev, bool inactive, struct image *im)
 	return 0;
 }
 
-static int pack_device(struct ndm_device *dev, struct image *im)
+static int pack_device(struct ndm_device *dev, void *arg, struct ndm_str *why)
 {
+	struct image *im = arg;
 	struct ndm_device_memory m;
 	struct ndm_device_info info;
+	struct ndm_str stats = { 0 };
 	unsigned i;
 	int err;
 
@@ -236,28 +246,34 @@ static int pack_device(struct ndm_device *dev, struct image *im)
 	image_put_number(im, m.event_nr);
 	for (i = 0; i < 4; i++)
 		image_put_number(im, m.geometry[i]);
+	image_put_number(im, m.read_ahead);
+	image_put_number(im, (m.had_table ? 1 : 0) | (m.request_based ? 2 : 0) |
+			 (m.deferred_remove ? 4 : 0));
 	image_put(im, m.declared, m.declared_bytes);
-	err = pack_table(dev, false, im);
+	(void)why;
+	err = ndm_device_stats_save(dev, &stats);
+	image_put(im, stats.text, stats.len);
+	ndm_str_free(&stats);
+	if (!err)
+		err = pack_table(dev, false, im);
 	return err ? err : pack_table(dev, true, im);
+}
+
+static void pack_count(void *im, unsigned n)
+{
+	image_put_number(im, n);
 }
 
 int image_pack_devices(struct ndmd *d, struct image *im, struct ndm_str *why)
 {
 	struct ndm_str backings = { 0 };
-	struct ndm_device **list;
-	unsigned i, n;
-	int err = 0;
+	int err;
 
-	list = hold_all(d, &n);
-	if (!list)
-		return -ENOMEM;
 	ndm_context_backings(d->context, &backings);
+	image_put_number(im, FORMAT);
 	image_put_text(im, backings.text ? backings.text : "");
 	ndm_str_free(&backings);
-	image_put_number(im, n);
-	for (i = 0; i < n && !err; i++)
-		err = pack_device(list[i], im);
-	put_all(list, n);
+	err = for_all(d, pack_count, pack_device, im, why);
 	if (!err && im->no_memory)
 		err = -ENOMEM;
 	if (err)
@@ -273,6 +289,8 @@ struct kept {
 	const char *name, *uuid;
 	unsigned minor, flags;
 	struct ndm_device_memory memory;
+	const char *stats;
+	size_t stats_bytes;
 	struct table live, inactive;
 	struct ndm_device *device;
 	bool up;
@@ -284,8 +302,11 @@ static void read_table(struct image_reader *r, struct table *t)
 	unsigned i;
 
 	t->read_only = image_number(r);
-	if (n > LINES_MAX || !(t->lines = calloc(n + 1, sizeof *t->lines)))
+	if (n > LINES_MAX || n > (uint64_t)(r->end - r->at) ||
+	    !(t->lines = calloc(n + 1, sizeof *t->lines))) {
 		r->bad = true;
+		return;
+	}
 	for (i = 0; i < n && !r->bad; i++) {
 		t->lines[i].start = image_number(r);
 		t->lines[i].nr = image_number(r);
@@ -299,7 +320,7 @@ static void read_table(struct image_reader *r, struct table *t)
 
 static void read_kept(struct image_reader *r, struct kept *k)
 {
-	unsigned i;
+	unsigned i, more;
 
 	k->name = image_text(r);
 	k->uuid = image_text(r);
@@ -308,9 +329,15 @@ static void read_kept(struct image_reader *r, struct kept *k)
 	k->memory.event_nr = (uint32_t)image_number(r);
 	for (i = 0; i < 4; i++)
 		k->memory.geometry[i] = image_number(r);
+	k->memory.read_ahead = image_number(r);
+	more = (unsigned)image_number(r);
+	k->memory.had_table = more & 1;
+	k->memory.request_based = more & 2;
+	k->memory.deferred_remove = more & 4;
 	k->memory.declared = image_bytes(r, &k->memory.declared_bytes);
 	if (!k->memory.declared_bytes)
 		k->memory.declared = NULL;
+	k->stats = image_bytes(r, &k->stats_bytes);
 	read_table(r, &k->live);
 	read_table(r, &k->inactive);
 	if (!k->name)
@@ -383,9 +410,11 @@ static int finish(struct ndmd *d, struct kept *k)
 		log_line(&d->log, NDM_LOG_WARNING, "%s: its inactive table is lost: %s", k->name,
 			 why.len ? why.text : "no reason given");
 	ndm_str_free(&why);
-	if ((k->flags & NDM_DEVICE_SUSPENDED) && k->live.n)
+	if (k->flags & NDM_DEVICE_SUSPENDED)
 		ndm_device_suspend(k->device, NDM_SUSPEND_NOFLUSH | NDM_SUSPEND_NOLOCKFS);
 	err = ndm_device_remember(k->device, &k->memory);
+	if (!err && ndm_device_stats_restore(k->device, k->stats, k->stats_bytes))
+		log_line(&d->log, NDM_LOG_WARNING, "%s: its statistics are lost", k->name);
 	return err;
 }
 
@@ -416,13 +445,18 @@ static int make_all(struct ndmd *d, struct kept *all, unsigned n, struct ndm_str
 
 int image_make_devices(struct ndmd *d, struct image_reader *r, struct ndm_str *why)
 {
+	uint64_t format = image_number(r), n;
 	const char *backings = image_text(r);
-	uint64_t n = image_number(r);
 	struct kept *all = NULL;
 	unsigned i;
 	int err = -EBADMSG;
 
-	if (r->bad || !backings || n > DEVICES_MAX)
+	if (!r->bad && format != FORMAT) {
+		ndm_printf(why, "the two ndmd are of versions that do not understand each other");
+		return -EPROTO;
+	}
+	n = image_number(r);
+	if (r->bad || !backings || n > DEVICES_MAX || n > (uint64_t)(r->end - r->at))
 		return -EBADMSG;
 	all = calloc(n + 1, sizeof *all);
 	for (i = 0; all && i < n && !r->bad; i++)
@@ -439,4 +473,22 @@ int image_make_devices(struct ndmd *d, struct image_reader *r, struct ndm_str *w
 	}
 	free(all);
 	return err;
+}
+
+/* One that was to go with its clients, none of which came along. */
+static int remove_deferred(struct ndm_device *dev, void *arg, struct ndm_str *why)
+{
+	struct ndm_device_info info;
+
+	(void)arg;
+	(void)why;
+	ndm_device_info(dev, &info);
+	if (info.flags & NDM_DEVICE_DEFERRED_REMOVE)
+		ndm_device_remove(dev, true, NULL);
+	return 0;
+}
+
+void image_remove_deferred(struct ndmd *d)
+{
+	for_all(d, NULL, remove_deferred, NULL, NULL);
 }

@@ -17,13 +17,15 @@ server_parts = \
 	server/meta.c server/meta.h \
 	server/metrics.c \
 	server/metrics-json.c \
+	server/metrics-page.h \
 	server/metrics-report.c server/metrics-report.h \
+	server/metrics-target.c \
 	server/metrics-text.c \
 	server/nbd-protocol.h \
 	server/ndmd.c server/ndmd.h \
 	server/opening.c \
 	server/options.c \
-	server/parcel.c \
+	server/parcel.c server/pieces.c \
 	server/pool.c server/pool.h \
 	server/reply.c \
 	server/state-file.c \

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "metrics-report.h"
+#include "tls.h"
 
 const char *const report_groups[NDM_STAT_GROUPS] = {
 	[NDM_STAT_READ] = "read",
@@ -48,6 +49,35 @@ static int hold_devices(struct ndmd *d, struct report *r)
 	return 0;
 }
 
+static void table_hash(struct report_device *rd)
+{
+	struct ndm_str text = { 0 };
+	uint8_t digest[TLS_SHA256_BYTES];
+	unsigned i;
+
+	for (i = 0; i < rd->ntable; i++)
+		ndm_printf(&text, "%llu %llu %s %s\n", (unsigned long long)rd->table[i].start,
+			   (unsigned long long)rd->table[i].nr, rd->table[i].type,
+			   rd->table[i].text ? rd->table[i].text : "");
+	if (text.len && !tls_sha256(text.text, text.len, digest))
+		for (i = 0; i < REPORT_HASH_CHARS / 2; i++)
+			snprintf(rd->table_hash + 2 * i, 3, "%02x", digest[i]);
+	ndm_str_free(&text);
+}
+
+static bool export_take(void *arg, const struct export *e)
+{
+	struct report *r = arg;
+	unsigned i;
+
+	for (i = 0; i < r->n; i++)
+		if (r->devices[i].device == e->device) {
+			r->devices[i].export = strdup(e->name);
+			r->devices[i].clients = exports_clients(e->device);
+		}
+	return true;
+}
+
 static void device_take(struct report_device *rd) ndm_waits;
 static void device_take(struct report_device *rd)
 {
@@ -58,6 +88,11 @@ static void device_take(struct report_device *rd)
 		if (ndm_device_status(rd->device, NDM_STATUS_INFO, NDM_STATUS_NOFLUSH, false,
 				      &rd->lines, &rd->nlines, &read_only))
 			rd->nlines = 0;
+		if (ndm_device_status(rd->device, NDM_STATUS_TABLE, NDM_STATUS_NOFLUSH, false,
+				      &rd->table, &rd->ntable, &read_only))
+			rd->ntable = 0;
+		ndm_device_counters(rd->device, &rd->counters);
+		table_hash(rd);
 		if (ndm_device_deps(rd->device, false, &rd->deps, &rd->ndeps))
 			rd->ndeps = 0;
 	}
@@ -75,6 +110,7 @@ int report_take(struct ndmd *d, struct report *r)
 	err = hold_devices(d, r);
 	if (err)
 		return err;
+	exports_each(d, NULL, export_take, r);
 	for (i = 0; i < r->n; i++)
 		device_take(&r->devices[i]);
 	ndm_context_backings(d->context, &r->backings);
@@ -85,6 +121,7 @@ int report_take(struct ndmd *d, struct report *r)
 	r->tls = sum(d, offsetof(struct worker_counters, tls));
 	r->ktls = sum(d, offsetof(struct worker_counters, ktls));
 	r->connections = atomic_load(&d->nconns);
+	r->tls_connections = d->tls ? tls_connections(d->tls) : 0;
 	r->now_ns = ndm_now(d->workers[0].loop);
 	return 0;
 }
@@ -95,6 +132,9 @@ void report_free(struct report *r)
 
 	for (i = 0; i < r->n; i++) {
 		ndm_target_status_free(r->devices[i].lines, r->devices[i].nlines);
+		ndm_target_status_free(r->devices[i].table, r->devices[i].ntable);
+		ndm_counters_free(&r->devices[i].counters);
+		free(r->devices[i].export);
 		ndm_free(r->devices[i].deps);
 	}
 	free(r->devices);

@@ -8,12 +8,24 @@
 
 #include "ndmd.h"
 
+/*
+ * A table's hash is the beginning of the SHA-256 of what `dmsetup table NAME` prints: two devices,
+ * or one at two times, have the same table when it is the same.
+ */
+#define REPORT_HASH_CHARS 16
+
 struct report_device {
 	struct ndm_device *device;		/* held while the report is taken */
 	struct ndm_device_info info;
 	struct ndm_device_stats stats;
 	struct ndm_target_status *lines;	/* of the live table; texts are `dmsetup status` */
 	unsigned nlines;
+	struct ndm_target_status *table;	/* texts are `dmsetup table`, without keys */
+	unsigned ntable;
+	char table_hash[REPORT_HASH_CHARS + 1];	/* of that; "" without a live table */
+	struct ndm_counters counters;
+	char *export;				/* name of its export; NULL: it has none */
+	unsigned clients;
 	uint32_t (*deps)[2];			/* major, minor */
 	unsigned ndeps;
 };

@@ -7,6 +7,8 @@
  *	minor: NUMBER
  *	suspended: yes			only when it is
  *	read_only: yes			likewise
+ *	read_ahead: SECTORS		where it is not 256
+ *	geometry: C H S START		where one was set
  *	table:				not for a device without one
  *	0 2048 linear /srv/a.img 0
  *
@@ -114,6 +116,29 @@ static int take_minor(const char *value, long *minor, struct ndm_str *why)
 	return 0;
 }
 
+static int take_geometry(const char *value, struct state_device *dev, struct ndm_str *why)
+{
+	unsigned long long g[4];
+	int used = 0, i;
+
+	if (sscanf(value, "%llu %llu %llu %llu%n", &g[0], &g[1], &g[2], &g[3], &used) < 4 ||
+	    value[used]) {
+		ndm_printf(why, "'geometry' is four numbers, not '%.80s'", value);
+		return -EINVAL;
+	}
+	for (i = 0; i < 4; i++)
+		dev->geometry[i] = g[i];
+	return 0;
+}
+
+static int take_read_ahead(const char *value, uint64_t *sectors, struct ndm_str *why)
+{
+	if (!ndm_arg_u64(value, sectors))
+		return 0;
+	ndm_printf(why, "'read_ahead' is a number of sectors, not '%.80s'", value);
+	return -EINVAL;
+}
+
 static int take_uuid(char *value, struct state_device *dev, struct ndm_str *why)
 {
 	if (!*value || !decode(value) || strlen(value) >= NDM_UUID_BYTES) {
@@ -144,6 +169,10 @@ static int take_line(char *line, struct state_device *dev, struct ndm_str *why)
 		return yes(line, value, &dev->suspended, why);
 	if (!strcmp(line, "read_only"))
 		return yes(line, value, &dev->read_only, why);
+	if (!strcmp(line, "read_ahead"))
+		return take_read_ahead(value, &dev->read_ahead, why);
+	if (!strcmp(line, "geometry"))
+		return take_geometry(value, dev, why);
 	ndm_printf(why, "there is no key '%.80s'", line);
 	return -EINVAL;
 }
@@ -153,7 +182,7 @@ int state_parse(char *text, struct state_device *dev, struct ndm_str *why)
 	char *line;
 	int err = 0;
 
-	*dev = (struct state_device){ .minor = -1 };
+	*dev = (struct state_device){ .minor = -1, .read_ahead = NDM_READ_AHEAD };
 	while (!err && text && (line = strsep(&text, "\n"))) {
 		if (strcmp(line, "table:")) {
 			err = take_line(line, dev, why);
@@ -175,6 +204,12 @@ void state_parsed_free(struct state_device *dev)
 {
 	ndm_free(dev->lines);
 	*dev = (struct state_device){ .minor = -1 };
+}
+
+void state_restore(struct ndm_device *dev, const struct state_device *want)
+{
+	ndm_device_set_read_ahead(dev, want->read_ahead);
+	ndm_device_set_geometry(dev, want->geometry);	/* an impossible one is left out */
 }
 
 bool state_names_device(const char **args, char name[NDM_NAME_BYTES])
@@ -282,6 +317,19 @@ static bool same_lines(const struct ndm_target_status *a, unsigned na,
 	return na == nb;
 }
 
+static void print_memory(struct ndm_device *dev, struct ndm_str *out)
+{
+	struct ndm_device_memory m;
+
+	ndm_device_recall(dev, &m);
+	if (m.read_ahead != NDM_READ_AHEAD)
+		ndm_printf(out, "read_ahead: %llu\n", (unsigned long long)m.read_ahead);
+	if (m.geometry[0] || m.geometry[1] || m.geometry[2] || m.geometry[3])
+		ndm_printf(out, "geometry: %llu %llu %llu %llu\n",
+			   (unsigned long long)m.geometry[0], (unsigned long long)m.geometry[1],
+			   (unsigned long long)m.geometry[2], (unsigned long long)m.geometry[3]);
+}
+
 int state_print(struct ndm_context *ctx, struct ndm_device *dev, struct ndm_str *out)
 {
 	struct ndm_target_status *open = NULL, *hidden = NULL;
@@ -307,10 +355,11 @@ int state_print(struct ndm_context *ctx, struct ndm_device *dev, struct ndm_str 
 		ndm_printf(out, "\n");
 	}
 	ndm_printf(out, "minor: %u\n", info.minor);
-	if (n && (info.flags & NDM_DEVICE_SUSPENDED))
+	if (info.flags & NDM_DEVICE_SUSPENDED)
 		ndm_printf(out, "suspended: yes\n");
 	if (read_only)
 		ndm_printf(out, "read_only: yes\n");
+	print_memory(dev, out);
 	if (n)
 		err = print_lines(ctx, open, n, out);
 out:

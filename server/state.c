@@ -21,13 +21,15 @@
 
 #define FILE_BYTES_MAX (64u << 20)
 #define TEMPORARY ".writing"
-#define KEPT_FLAGS (NDM_DEVICE_SUSPENDED | NDM_DEVICE_READ_ONLY | NDM_DEVICE_LIVE)
+#define KEPT_FLAGS (NDM_DEVICE_SUSPENDED | NDM_DEVICE_READ_ONLY | NDM_DEVICE_LIVE | \
+		    NDM_DEVICE_DEFERRED_REMOVE)
 
 struct entry {					/* a device, or one that was */
 	struct entry *next;
 	struct ndm_device *device;		/* NULL: removed */
 	char *file;				/* what holds it, or NULL */
 	unsigned flags;				/* as written */
+	uint64_t read_ahead, geometry[4];	/* likewise */
 	int told;				/* the error that was logged last */
 	bool dirty;
 };
@@ -300,6 +302,7 @@ static void entry_gone(struct state *s, struct entry *e)
 static void entry_write(struct state *s, struct entry *e, const struct ndm_device_info *info)
 {
 	struct ndm_device *dev = e->device;
+	struct ndm_device_memory m;
 	struct ndm_str text = { 0 };
 	struct write_job job = { .old = e->file, .text = &text };
 	char *file = state_file_name(info->name);
@@ -307,8 +310,12 @@ static void entry_write(struct state *s, struct entry *e, const struct ndm_devic
 
 	e->dirty = false;			/* what happens from here on counts again */
 	e->flags = info->flags & KEPT_FLAGS;
+	ndm_device_recall(dev, &m);
+	e->read_ahead = m.read_ahead;
+	memcpy(e->geometry, m.geometry, sizeof e->geometry);
 	ndm_device_hold(dev);
-	if (!err && !is_theirs(s, info->name))
+	/* one that goes with its clients goes with us */
+	if (!err && !is_theirs(s, info->name) && !(info->flags & NDM_DEVICE_DEFERRED_REMOVE))
 		err = state_print(s->ndmd->context, dev, &text);
 	if (!err && text.len) {
 		job.file = file;
@@ -329,6 +336,15 @@ static void entry_write(struct state *s, struct entry *e, const struct ndm_devic
 	ndm_str_free(&text);
 }
 
+static bool memory_changed(const struct entry *e)
+{
+	struct ndm_device_memory m;
+
+	ndm_device_recall(e->device, &m);
+	return m.read_ahead != e->read_ahead ||
+	       memcmp(m.geometry, e->geometry, sizeof e->geometry);
+}
+
 static struct entry *next_to_write(struct state *s, struct ndm_device_info *info)
 {
 	struct entry *e;
@@ -337,7 +353,7 @@ static struct entry *next_to_write(struct state *s, struct ndm_device_info *info
 		if (!e->device)
 			return e;
 		ndm_device_info(e->device, info);
-		if (e->dirty || e->flags != (info->flags & KEPT_FLAGS))
+		if (e->dirty || e->flags != (info->flags & KEPT_FLAGS) || memory_changed(e))
 			return e;
 	}
 	return NULL;
@@ -507,6 +523,7 @@ static void make(struct state *s, struct saved *f)
 		return;
 	}
 	ndm_device_hold(dev);
+	state_restore(dev, &f->device);
 	err = start(dev, &f->device, s->ndmd->opt.read_only, &why);
 	if (err) {
 		complain(s, f->file, why.len ? why.text : strerror(-err));

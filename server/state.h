@@ -34,6 +34,7 @@ struct state_device {
 	char *uuid;				/* NULL: none */
 	long minor;
 	bool suspended, read_only;
+	uint64_t read_ahead, geometry[4];	/* see ndm.h; NDM_READ_AHEAD and zeroes where nothing is said */
 	struct ndm_table_line *lines;		/* they point into the text */
 	unsigned n;
 };
@@ -44,6 +45,8 @@ char *state_device_name(const char *file);
 /* text is cut up, and has to outlive the result; state_parsed_free() frees the rest */
 int state_parse(char *text, struct state_device *, struct ndm_str *why);
 void state_parsed_free(struct state_device *);
+/* Gives a device what it has besides name, uuid, number and table. */
+void state_restore(struct ndm_device *, const struct state_device *);
 /*
  * The file's text.  -EACCES: the table has a key in it, which does not belong into a file;
  * -EILSEQ: a line cannot be written so that it is read again.

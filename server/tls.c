@@ -12,11 +12,13 @@
 #include <errno.h>
 #include <fnmatch.h>
 #include <stdio.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include <openssl/err.h>
+#include <openssl/evp.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 
@@ -35,10 +37,13 @@ struct psk {
 struct tls {
 	SSL_CTX *ctx;
 	struct psk *keys;
+	atomic_uint nconns;		/* whose handshake is done */
 };
 
 struct tls_conn {
+	struct tls *tls;
 	SSL *ssl;
+	bool counted;
 	char *peer;			/* user of the key, or common name */
 	char *subject;			/* of the certificate; NULL: there is none */
 	bool by_key;			/* the key has been proved to be peer's */
@@ -335,6 +340,16 @@ void tls_free(struct tls *t)
 	free(t);
 }
 
+unsigned tls_connections(const struct tls *t)
+{
+	return atomic_load(&t->nconns);
+}
+
+int tls_sha256(const void *text, size_t bytes, uint8_t digest[TLS_SHA256_BYTES])
+{
+	return EVP_Digest(text, bytes, digest, NULL, EVP_sha256(), NULL) == 1 ? 0 : -ENOMEM;
+}
+
 /* ---- a connection ---- */
 
 int tls_conn_new(struct tls_conn **out, struct tls *t, int fd)
@@ -343,6 +358,7 @@ int tls_conn_new(struct tls_conn **out, struct tls *t, int fd)
 
 	if (!c)
 		return -ENOMEM;
+	c->tls = t;
 	c->ssl = SSL_new(t->ctx);
 	if (!c->ssl || SSL_set_fd(c->ssl, fd) != 1) {
 		tls_conn_free(c, false);
@@ -358,6 +374,8 @@ void tls_conn_free(struct tls_conn *c, bool polite)
 	if (c->ssl && polite && !c->failed && SSL_is_init_finished(c->ssl))
 		SSL_shutdown(c->ssl);
 	ERR_clear_error();
+	if (c->counted)
+		atomic_fetch_sub(&c->tls->nconns, 1);
 	SSL_free(c->ssl);
 	free(c->peer);
 	free(c->subject);
@@ -414,6 +432,8 @@ int tls_accept(struct tls_conn *c, bool *wants_write, struct ndm_str *why)
 	r = SSL_accept(c->ssl);
 	if (r == 1) {
 		note_peer(c);
+		c->counted = true;
+		atomic_fetch_add(&c->tls->nconns, 1);
 		return 1;
 	}
 	switch (SSL_get_error(c->ssl, r)) {

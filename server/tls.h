@@ -17,6 +17,11 @@ struct tls_conn;		/* of one connection */
 int tls_new(struct tls **, const char *certificates, const char *psk, bool verify_peer,
 	    struct ndm_str *why);
 void tls_free(struct tls *);
+unsigned tls_connections(const struct tls *);	/* whose handshake is done; any thread */
+
+#define TLS_SHA256_BYTES 32
+/* No part of TLS; but the library that has it is used here only.  0 or -ENOMEM. */
+int tls_sha256(const void *, size_t bytes, uint8_t digest[TLS_SHA256_BYTES]);
 
 int tls_conn_new(struct tls_conn **, struct tls *, int fd);
 /* polite: tells the other side that this is the end */

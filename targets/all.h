@@ -22,8 +22,15 @@
 	X(integrity) \
 	X(log_writes) \
 	X(mirror) \
+	X(raid) \
 	X(snapshot) \
 	X(snapshot_origin) \
-	X(snapshot_merge)
+	X(snapshot_merge) \
+	X(writecache) \
+	X(era) \
+	X(clone) \
+	X(cache) \
+	X(thin_pool) \
+	X(thin)
 
 #endif

@@ -33,6 +33,7 @@ struct delay_class {
 };
 
 struct delay {
+	uint64_t held;				/* requests, so far */
 	struct delay_class class[DELAY_CLASSES];
 	unsigned nclasses;		/* given in the table: 1 to 3 */
 	bool may_delay;
@@ -175,8 +176,16 @@ static enum ndm_map delay_map(struct ndm_target *ti, struct ndm_bio *bio)
 	ndm_remap(bio, c->dev, c->start + ndm_offset(ti, bio->sector));
 	if (question || !c->delay_ms || !d->may_delay)
 		return NDM_MAP_REMAPPED;
+	d->held++;
 	delay_enqueue(d, c, bio);
 	return NDM_MAP_SUBMITTED;
+}
+
+static void delay_counters(struct ndm_target *ti, struct ndm_counters *out)
+{
+	struct delay *d = ti->private_data;
+
+	ndm_counter_put(out, NDM_COUNT_FAULTS, "delay", 0, d->held);
 }
 
 static void delay_presuspend(struct ndm_target *ti)
@@ -251,4 +260,5 @@ const struct ndm_target_type ndm_target_delay = {
 	.presuspend_undo = delay_resume,
 	.resume = delay_resume,
 	.status = delay_status,
+	.counters = delay_counters,
 };

@@ -42,6 +42,7 @@ struct dust {
 	bool enabled, quiet;
 	struct bad_block *bad;		/* ascending */
 	size_t nbad, cap;
+	uint64_t failed;		/* requests */
 };
 
 /* ---- the list ---- */
@@ -168,7 +169,15 @@ static enum ndm_map dust_map(struct ndm_target *ti, struct ndm_bio *bio)
 		fails = true;
 	else if (bad && (bio->op == NDM_WRITE || bio->op == NDM_DISCARD))
 		fails = dust_write_fails(ti, bad);
+	d->failed += fails;
 	return fails ? NDM_MAP_KILL : NDM_MAP_REMAPPED;
+}
+
+static void dust_counters(struct ndm_target *ti, struct ndm_counters *out)
+{
+	struct dust *d = ti->private_data;
+
+	ndm_counter_put(out, NDM_COUNT_FAULTS, "error", 0, d->failed);
 }
 
 /* ---- messages ---- */
@@ -333,4 +342,5 @@ const struct ndm_target_type ndm_target_dust = {
 	.map = dust_map,
 	.message = dust_message,
 	.status = dust_status,
+	.counters = dust_counters,
 };

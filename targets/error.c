@@ -16,6 +16,8 @@
 
 #include <ndm-target.h>
 
+struct error_count { uint64_t killed; };
+
 static int error_ctr(struct ndm_target *ti, unsigned argc, char **argv)
 {
 	struct ndm_dev *dev;
@@ -39,9 +41,18 @@ static int error_ctr(struct ndm_target *ti, unsigned argc, char **argv)
 
 static enum ndm_map error_map(struct ndm_target *ti, struct ndm_bio *bio)
 {
-	(void)ti;
+	struct error_count *e = ti->private_data;
+
 	(void)bio;
+	e->killed++;
 	return NDM_MAP_KILL;
+}
+
+static void error_counters(struct ndm_target *ti, struct ndm_counters *out)
+{
+	struct error_count *e = ti->private_data;
+
+	ndm_counter_put(out, NDM_COUNT_FAULTS, "error", 0, e->killed);
 }
 
 static void error_io_hints(struct ndm_target *ti, struct ndm_limits *limits)
@@ -63,9 +74,11 @@ const struct ndm_target_type ndm_target_error = {
 	.name = "error",
 	.version = { 1, 7, 0 },
 	.features = NDM_TARGET_WILDCARD,
+	.private_size = sizeof(struct error_count),
 	.args = error_args,
 	.summary = "Fails every request with an I/O error.",
 	.ctr = error_ctr,
 	.map = error_map,
 	.io_hints = error_io_hints,
+	.counters = error_counters,
 };

@@ -42,6 +42,7 @@ struct flakey {
 	bool corrupt_writes;			/* corrupt_bio_byte is about writes, not reads */
 	unsigned corrupt_value, corrupt_flags;
 	unsigned random_reads, random_writes;	/* in 1e9 */
+	uint64_t failed, dropped, corrupted;	/* requests, so far */
 };
 
 struct flakey_bio {				/* per bio */
@@ -278,6 +279,7 @@ static bool write_corrupted(struct ndm_target *ti, struct ndm_bio *bio)
 	clone->done = corrupted_write_done;
 	clone->owner = bio;
 	ndm_remap(clone, f->dev, f->start + ndm_offset(ti, bio->sector));
+	f->corrupted++;
 	if (fixed)
 		corrupt_at(&clone->data, bytes, f->corrupt_byte - 1, f->corrupt_value);
 	if (random)
@@ -293,12 +295,15 @@ static enum ndm_map flakey_map_down(struct ndm_target *ti, struct ndm_bio *bio)
 
 	if (bio->op == NDM_READ) {
 		pb->may_corrupt = true;
+		f->failed += f->error_reads;
 		return f->error_reads ? NDM_MAP_KILL : NDM_MAP_REMAPPED;
 	}
 	if (f->drop_writes) {
+		f->dropped++;
 		ndm_end(bio, 0);
 		return NDM_MAP_SUBMITTED;
 	}
+	f->failed += f->error_writes;
 	if (f->error_writes)
 		return NDM_MAP_KILL;
 	if (bio->op == NDM_WRITE && write_corrupted(ti, bio))
@@ -325,13 +330,27 @@ static enum ndm_endio flakey_end_io(struct ndm_target *ti, struct ndm_bio *bio)
 	struct flakey_bio *pb = ndm_per_bio(bio);
 	size_t bytes = bio->nr * NDM_SECTOR_BYTES;
 
+	bool fixed, random;
+
 	if (bio->error || !pb->may_corrupt)
 		return NDM_ENDIO_DONE;
-	if (f->corrupt_byte && !f->corrupt_writes && flags_match(f, bio))
+	fixed = f->corrupt_byte && !f->corrupt_writes && flags_match(f, bio);
+	if (fixed)
 		corrupt_at(&bio->data, bytes, f->corrupt_byte - 1, f->corrupt_value);
-	if (dice(ti, f->random_reads))
+	random = dice(ti, f->random_reads);
+	if (random)
 		corrupt_anywhere(ti, &bio->data, bytes);
+	f->corrupted += fixed || random;
 	return NDM_ENDIO_DONE;
+}
+
+static void flakey_counters(struct ndm_target *ti, struct ndm_counters *out)
+{
+	struct flakey *f = ti->private_data;
+
+	ndm_counter_put(out, NDM_COUNT_FAULTS, "error", 0, f->failed);
+	ndm_counter_put(out, NDM_COUNT_FAULTS, "drop", 0, f->dropped);
+	ndm_counter_put(out, NDM_COUNT_FAULTS, "corrupt", 0, f->corrupted);
 }
 
 /* ---- status ---- */
@@ -418,4 +437,5 @@ const struct ndm_target_type ndm_target_flakey = {
 	.map = flakey_map,
 	.end_io = flakey_end_io,
 	.status = flakey_status,
+	.counters = flakey_counters,
 };

@@ -52,8 +52,17 @@ core_tests += tests/unit/test-multipath
 tests_unit_test_multipath_SOURCES = tests/unit/test-multipath.c tests/unit/box.c tests/unit/box.h
 core_tests += tests/unit/test-multipath-golden
 tests_unit_test_multipath_golden_SOURCES = tests/unit/test-multipath-golden.c tests/unit/box.c tests/unit/box.h
+core_tests += tests/unit/test-raid
+tests_unit_test_raid_SOURCES = tests/unit/test-raid.c tests/unit/box.c tests/unit/box.h
 core_tests += tests/unit/test-switch
 tests_unit_test_switch_SOURCES = tests/unit/test-switch.c tests/unit/box.c tests/unit/box.h
+
+# metadata
+core_tests += tests/unit/test-meta
+tests_unit_test_meta_SOURCES = tests/unit/test-meta.c tests/unit/box.c tests/unit/box.h
+
+core_tests += tests/unit/test-thin
+tests_unit_test_thin_SOURCES = tests/unit/test-thin.c tests/unit/box.c tests/unit/box.h tests/thin-check.c tests/thin-check.h
 
 # encryption
 core_tests += tests/unit/test-cipher
@@ -83,13 +92,18 @@ shell_tests += tests/interop/veritysetup.sh
 shell_tests += tests/interop/verity-signature.sh
 shell_tests += tests/interop/integritysetup.sh
 shell_tests += tests/interop/reencrypt.sh tests/interop/reencrypt-plain.sh
+shell_tests += tests/interop/thin-tools.sh
+shell_tests += tests/interop/raid.sh
 shell_tests += tests/interop/stack-crypto.sh
 shell_tests += tests/interop/luks-yaml.sh
 shell_tests += tests/interop/plugin.sh
 shell_tests += tests/interop/store-files.sh
 shell_tests += tests/interop/multipath.sh
+shell_tests += tests/interop/multipath-status.sh
 shell_tests += tests/interop/multipath-links.sh
 shell_tests += tests/interop/store-remote.sh
+shell_tests += tests/interop/nbd-peer.sh
+EXTRA_DIST += tests/interop/nbd-peer.py
 shell_tests += tests/interop/rbd.sh
 shell_tests += tests/interop/rbd-absent.sh
 shell_tests += tests/interop/suites.sh
@@ -107,6 +121,11 @@ shell_tests += tests/server/poll.sh
 shell_tests += tests/server/schema.sh
 EXTRA_DIST += tests/server/control.py tests/server/control-abi.py tests/server/control-conn.py \
 	tests/server/examples.py tests/server/poll.c
+
+# what the server prints of a report
+host_tests += tests/unit/test-metrics
+tests_unit_test_metrics_SOURCES = tests/unit/test-metrics.c $(server_parts)
+tests_unit_test_metrics_LDADD = $(server_ndmd_LDADD) $(CMOCKA_LIBS)
 
 check_PROGRAMS += $(core_tests) $(host_tests)
 TESTS += $(core_tests) $(host_tests) $(shell_tests)
@@ -126,6 +145,12 @@ check-kernel: all
 	VERIFY_IN_KERNEL=1 KERNEL_VM=$(abs_top_srcdir)/contrib/kernel-vm/kernel-vm \
 		$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(kernel_tests)'
 .PHONY: check-kernel
+
+# The Debian packages, built and started under a systemd of its own: minutes, and root
+check-packages: all
+	$(MAKE) $(AM_MAKEFLAGS) check TESTS=tests/packages.sh
+.PHONY: check-packages
+EXTRA_DIST += tests/packages.sh
 
 TEST_EXTENSIONS = .sh
 SH_LOG_COMPILER = $(BASH)

@@ -516,12 +516,12 @@ bool run_stats_ungroup(struct dmsetup *ds, const struct call *call)
 
 bool run_stats_update_filemap(struct dmsetup *ds, const struct call *call)
 {
-	if (!check_filemap(ds, call, "update_filemap requires a file path argument"))
-		return false;
 	if (!given(ds, OPT_GROUPID)) {
 		say("--groupid is required to update a filemap group.");
 		return false;
 	}
+	if (!check_filemap(ds, call, "update_filemap requires a file path argument"))
+		return false;
 	return refuse_filemap("update", call->argv[0]);
 }
 

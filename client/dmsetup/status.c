@@ -74,7 +74,7 @@ static bool exec_command(struct dmsetup *ds, const char *name)
 		goto out;
 	argv[argc++] = path;
 	argv[argc] = NULL;
-	fflush(stdout);
+	/* what is on its way to a pipe comes after what the command prints, as with dmsetup */
 	pid = fork();
 	if (!pid) {
 		execvp(argv[0], argv);

@@ -34,7 +34,7 @@ struct mpath_group;
 struct mpath_health {
 	struct ndm_link_watch watch;		/* first, likewise */
 	bool watching;
-	bool probing;
+	bool probing, late;			/* late: is being given up */
 	bool returned;				/* its link is there again: ask at once */
 	uint64_t probe_ns;			/* when the probe under way was sent */
 	uint64_t alive_ns;			/* when it last answered anything */
@@ -242,6 +242,7 @@ int mpath_policy_word(struct mpath *, const char *word, struct ndm_args *);
 
 /* ---- message.c, status.c, report.c ---- */
 
+void mpath_counters(struct ndm_target *, struct ndm_counters *);
 void mpath_report(struct mpath *, struct ndm_str *);
 void mpath_report_lines(struct mpath *, struct ndm_str *);
 

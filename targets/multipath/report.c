@@ -127,6 +127,22 @@ void mpath_report(struct mpath *m, struct ndm_str *out)
 	ndm_printf(out, "]}");
 }
 
+/* A path of which nothing has been measured has no latency. */
+void mpath_counters(struct ndm_target *ti, struct ndm_counters *out)
+{
+	struct mpath *m = ti->private_data;
+	unsigned i, k;
+
+	for (i = 0; i < m->ngroups; i++)
+		for (k = 0; k < m->groups[i]->npaths; k++) {
+			const struct mpath_path *p = &m->groups[i]->paths[k];
+
+			if (p->health.latency_ns)
+				ndm_counter_put(out, NDM_PATH_LATENCY, p->dev->name,
+						m->groups[i]->number, p->health.latency_ns);
+		}
+}
+
 /* ---- lines ---- */
 
 static void path_line(const struct mpath_path *p, uint64_t now, struct ndm_str *out)

@@ -112,6 +112,9 @@ static int handler(struct mpath *m, struct ndm_args *as)
 	int err = ndm_args_group(m->ti, as, 0, COUNT_MAX,
 				 "invalid number of hardware handler args", &n);
 
+	/* no module is called so, and a table that is printed could not be read again */
+	if (!err && n && !m->bio_mode && strpbrk(as->argv[0], "\\#"))
+		return ndm_error(m->ti, -EINVAL, "invalid name of a hardware handler");
 	if (!err && n && !m->bio_mode) {
 		m->handler = ndm_strdup(as->argv[0]);
 		err = m->handler ? 0 : -ENOMEM;
@@ -596,6 +599,7 @@ const struct ndm_target_type ndm_target_multipath = {
 	.map = mpath_map,
 	.end_io = mpath_end_io,
 	.status = mpath_status,
+	.counters = mpath_counters,
 	.message = mpath_message,
 	.presuspend = mpath_presuspend,
 	.postsuspend = mpath_postsuspend,

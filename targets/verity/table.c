@@ -76,6 +76,7 @@ int verity_mismatch(struct verity *v, bool metadata, uint64_t block, const uint8
 	char expected[2 * NDM_HASH_MAX + 1], found[2 * NDM_HASH_MAX + 1];
 
 	v->failed = true;
+	v->corruptions++;
 	if (v->complaints < COMPLAINTS_MAX) {
 		ndm_warn(v->ti, "%s block %" PRIu64 " corrupted: expected %s got %s (%s)",
 			 metadata ? "metadata" : "data", block,
@@ -527,6 +528,13 @@ static const struct ndm_arg verity_status_fields[] = {
 	{ 0 }
 };
 
+static void verity_counters(struct ndm_target *ti, struct ndm_counters *out)
+{
+	struct verity *v = ti->private_data;
+
+	ndm_counter_put(out, NDM_COUNT_CORRUPTIONS, "", 0, v->corruptions);
+}
+
 const struct ndm_target_type ndm_target_verity = {
 	.name = "verity",
 	.version = { 1, 10, 0 },
@@ -541,6 +549,7 @@ const struct ndm_target_type ndm_target_verity = {
 	.io = verity_io,
 	.end_io = verity_end_io,
 	.status = verity_status,
+	.counters = verity_counters,
 	.postsuspend = verity_postsuspend,
 	.io_hints = verity_io_hints,
 };

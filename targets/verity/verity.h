@@ -54,6 +54,7 @@ struct verity {
 	bool failed;			/* status C */
 	bool dead;			/* restart_ or panic_ has happened: no more service */
 	unsigned complaints;
+	uint64_t corruptions;		/* blocks found so far, the same one as often as it is found */
 };
 
 static inline uint32_t verity_block_bytes(const struct verity *v)

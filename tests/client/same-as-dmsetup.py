@@ -94,7 +94,7 @@ def main():
             want = answers(ref, lines, dict(os.environ), ndmd)
             got = answers(our, lines, dict(os.environ), ndmd)
             for line, a, b in zip(lines, want, got):
-                if a != b:
+                if a != b and a[0] >= 0:         # what Debian's crashes on is ours to answer
                     differences += 1
                     print("%s\n$ %s" % (os.path.basename(path), line))
                     for what, x, y in zip(("status", "output", "errors"), a, b):

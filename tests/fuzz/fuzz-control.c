@@ -151,13 +151,12 @@ static void check_answer(const struct run *r, uint32_t sent)
 		abort();
 }
 
-static void one_call(struct run *r, struct control_shadow **shadows, unsigned command,
-		     unsigned flags, const uint8_t *body, size_t bytes)
+static void one_call(struct run *r, unsigned command, unsigned flags, const uint8_t *body,
+		     size_t bytes)
 {
 	static const struct control_host host = { .version = "fuzz" };
 	struct control_call call = {.ctx = r->ctx,
 				    .host = &host,
-				    .shadows = shadows,
 				    .length = bytes,
 				    .last_reason = ""};
 	struct dm_ioctl *dmi;
@@ -198,7 +197,6 @@ static void one_call(struct run *r, struct control_shadow **shadows, unsigned co
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
 	struct ndm_world world = { .ops = &world_ops, .stores = no_stores };
-	struct control_shadow *shadows = NULL;
 	struct run r = { 0 };
 
 	now_ns = 1;
@@ -211,7 +209,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 
 		if (length > bytes - 4)
 			length = bytes - 4;
-		one_call(&r, &shadows, data[0], data[1], data + 4, length);
+		one_call(&r, data[0], data[1], data + 4, length);
 		data += 4 + length;
 		bytes -= 4 + length;
 	}
@@ -219,8 +217,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 	if (!r.done)
 		abort();
 	settle(&r);
-	while (shadows)
-		control_shadow_drop(&shadows, shadows->minor);
 	ndm_context_free(r.ctx);
 	ndm_loop_free(r.loop);
 	return 0;

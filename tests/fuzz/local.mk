@@ -6,7 +6,10 @@ fuzzers += tests/fuzz/fuzz-control
 fuzzers += tests/fuzz/fuzz-handshake
 fuzzers += tests/fuzz/fuzz-luks
 fuzzers += tests/fuzz/fuzz-integrity
+fuzzers += tests/fuzz/fuzz-state
+fuzzers += tests/fuzz/fuzz-raid
 fuzzers += tests/fuzz/fuzz-table
+fuzzers += tests/fuzz/fuzz-takeover
 fuzzers += tests/fuzz/fuzz-verity
 fuzzers += tests/fuzz/fuzz-transmit
 fuzzers += tests/fuzz/fuzz-yaml
@@ -25,6 +28,12 @@ tests_fuzz_fuzz_transmit_SOURCES = tests/fuzz/fuzz-transmit.c tests/fuzz/nbd-ser
 	$(server_parts)
 tests_fuzz_fuzz_transmit_LDADD = $(server_ndmd_LDADD)
 tests_fuzz_fuzz_transmit_LDFLAGS = $(FUZZ_LINK)
+tests_fuzz_fuzz_state_SOURCES = tests/fuzz/fuzz-state.c server/state-file.c server/state.h
+tests_fuzz_fuzz_state_LDADD = libndm-core.la
+tests_fuzz_fuzz_state_LDFLAGS = $(FUZZ_LINK)
+tests_fuzz_fuzz_takeover_SOURCES = tests/fuzz/fuzz-takeover.c $(server_parts)
+tests_fuzz_fuzz_takeover_LDADD = $(server_ndmd_LDADD)
+tests_fuzz_fuzz_takeover_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_luks_LDADD = libndm-luks.la
 tests_fuzz_fuzz_luks_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_table_LDADD = libndm-core.la
@@ -39,6 +48,10 @@ tests_fuzz_fuzz_verity_SOURCES = tests/fuzz/fuzz-verity.c tests/fuzz/one-device.
 tests_fuzz_fuzz_verity_LDADD = libndm-core.la
 tests_fuzz_fuzz_verity_LDFLAGS = $(FUZZ_LINK)
 
+tests_fuzz_fuzz_raid_SOURCES = tests/fuzz/fuzz-raid.c tests/fuzz/one-device.c tests/fuzz/one-device.h
+tests_fuzz_fuzz_raid_LDADD = libndm-core.la
+tests_fuzz_fuzz_raid_LDFLAGS = $(FUZZ_LINK)
+
 if FUZZERS
 noinst_PROGRAMS += $(fuzzers)
 endif
@@ -47,3 +60,5 @@ EXTRA_DIST += tests/fuzz/RESULTS.md tests/fuzz/run tests/fuzz/seeds.sh tests/fuz
 	tests/fuzz/fuzz-yaml.c tests/fuzz/fuzz-luks.c \
 	tests/fuzz/fuzz-handshake.c tests/fuzz/fuzz-transmit.c tests/fuzz/nbd-server.c tests/fuzz/nbd-server.h tests/fuzz/nbd-seeds.py
 EXTRA_DIST += tests/fuzz/fuzz-integrity.c tests/fuzz/fuzz-verity.c tests/fuzz/one-device.c tests/fuzz/one-device.h
+EXTRA_DIST += tests/fuzz/fuzz-state.c tests/fuzz/fuzz-takeover.c
+EXTRA_DIST += tests/fuzz/fuzz-raid.c

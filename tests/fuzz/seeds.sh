@@ -50,6 +50,21 @@ integrity)
 	        open("seed-%02d-%02x" % (i, choice), "wb").write(bytes([choice]) + bytes([0, 1, 1, 2] * 4) + image)
 	END
 	;;
+raid)
+	# three members' superblocks and bitmaps of recorded arrays, under every table
+	python3 - "$tests" <<-'END'
+	import glob, lzma, os, sys
+	for i, path in enumerate(sorted(glob.glob(sys.argv[1] + "/conformance/raid/*.D0.img.xz"))):
+	    metas = b""
+	    for d in ("D0", "D2", "D4"):
+	        one = path.replace(".D0.", "." + d + ".")
+	        image = lzma.open(one if os.path.exists(one) else path).read(8192)
+	        metas += image[:148] + image[4096:4096 + 320]
+	    for table in range(10):
+	        for good in (0, 15):
+	            open("seed-%02d-%d-%d" % (i, table, good), "wb").write(bytes([table, good, i % 2]) + metas)
+	END
+	;;
 verity)
 	python3 - "$tests" <<-'END'
 	import glob, lzma, os, sys
@@ -77,6 +92,62 @@ luks)
 	        image = lzma.open(os.path.join(os.path.dirname(path), case["disks"]["D0"]["image"])).read(2048)
 	        open(name, "wb").write(b"\2" + image[8:592])
 	        open(name + "-raw", "wb").write(b"\0" + image)
+	END
+	;;
+state)
+	n=0
+	seed() { printf "$1$2" > "seed-$((n += 1))"; }
+	seed '\0' 'uuid: U%%20x\nminor: 3\nsuspended: yes\nread_only: yes\ntable:\n0 8 zero\n8 16 error\n'
+	seed '\0' 'read_ahead: 100\ngeometry: 10 16 63 5\nminor: 1000\ntable:\n0 100 error\n'
+	seed '\0' '# a comment\nuuid: A\n'
+	seed '\0' 'table:\n0 8 linear /dev/mapper/a\\ b 0\n8 8 striped 2 16 /dev/mapper/c 0 dev:d 0\n'
+	seed '\0' 'table:\n0 8 zero # x\n\n  8   8 error a\\\\b c\n'
+	seed '\200' 'plain.dm'
+	seed '\200' 'odd%%20na%%2Fme.dm'
+	seed '\200' '%%2Ehidden.dm'
+	seed '\200' '.writing'
+	;;
+takeover)
+	# the image as image.c and parcel.c write it
+	python3 - <<-'END'
+	import struct
+	def num(*n): return struct.pack("=%dQ" % len(n), *[x & (1 << 64) - 1 for x in n])
+	def blob(b): return num(len(b)) + b
+	def text(t): return num(0) if t is None else blob(t.encode() + b"\0")
+	def table(lines=(), ro=0):
+	    return num(len(lines), ro) + b"".join(num(s, n) + text(k) + text(a) for s, n, k, a in lines)
+	def region(i, start, end, step, bounds=(), areas=1, aux="-"):
+	    r = num(i, start, end, step, 1, len(bounds)) + num(*bounds) + text("dmstats") + text(aux)
+	    return r + areas * (num(*range(12)) + (num(*range(len(bounds) + 1)) if bounds else b""))
+	# what of struct ndm_device_stats does not fit costs the statistics only
+	def device(name, minor, live=(), inactive=(), flags=0, uuid=None, more=0, regions=(), size=968, ro=0, declared=b""):
+	    stats = num(size) + b"\0" * size + num(len(regions)) + b"".join(regions)
+	    return (text(name) + text(uuid) + num(minor, flags, 7, 1, 2, 3, 4, 256, more) + blob(declared) + blob(stats)
+	            + table(live, ro) + table(inactive))
+	def devices(*list, backings=""): return num(2) + text(backings) + num(len(list)) + b"".join(list)
+	def conn(minor=0, flags=1, mode=0, received=b"", unsent=b"", hs=None, discard=0, export="e", tflags=1):
+	    c = num(flags) + text("unix pid 1") + text(export) + num(minor, mode, tflags, 0, 1 << 20, discard) + blob(received) + blob(unsent)
+	    return c + (num(*hs[:6]) + text(hs[6]) if hs else b"")
+	def image(mode, devs, conns=(), rules=b""):
+	    part = num(len(conns)) + b"".join(conns)
+	    return bytes([mode]) + devs + (rules or num(0)) + num(1) + blob(part) + num(len(conns))
+	e = device("e", 0, [(0, 2048, "linear", "240:0 0")], uuid="U")
+	back = "240:0\tmem:1M\n"
+	def req(kind, cookie=1, off=0, n=512, data=b"", magic=0x25609513):
+	    return struct.pack(">IHHQQI", magic, 0, kind, cookie, off, n) + data
+	two = devices(e, device("top", 1, [(0, 100, "linear", "253:0 0"), (100, 50, "error", "")], [(0, 8, "zero", "")], flags=1), backings=back)
+	stat = devices(device("s", 5, [(0, 64, "zero", "")], regions=[region(0, 0, 64, 32, areas=2), region(3, 5, 10, 5, (1, 10, 100), aux="DMS_GROUP=a:0#")]))
+	odd = devices(device("none", 9, more=1, flags=1), device("going", 4, [(0, 8, "zero", "")], more=4), device("d", 2, [(0, 8, "delay", "240:0 0 1")], declared=b"one\0two\0"), backings=back)
+	rules = num(1) + text("e") + text("export") + text("what it is") + num(1) + text("psk:alice") + text(None)
+	one = devices(e, backings=back)
+	seeds = [image(0, two), image(0, stat), image(1, odd), image(0, odd), image(0, one, rules=rules)]
+	for mode in (0, 1):
+	    seeds += [image(mode, one, [conn(received=req(0) + req(3)), conn(unsent=b"x" * 100, received=req(1, n=1024, data=b"abc"))]),
+	              image(mode, one, [conn(mode=1, received=req(7, n=4096)), conn(flags=3), conn(discard=100, received=b"z" * 101)]),
+	              image(mode, one, [conn(mode=2, received=struct.pack(">IHHQQQ", 0x21e41c71, 0, 0, 1, 0, 512))])]
+	    seeds += [image(mode, one, [conn(flags=4 | 8 | 16, hs=(phase, 3, 100, 0, 1, 0, None), received=b"IHAVEOPT\0\0\0\3\0\0\0\0")]) for phase in range(8)]
+	for i, s in enumerate(seeds):
+	    open("seed-%02d" % i, "wb").write(s)
 	END
 	;;
 handshake | transmit)
