@@ -39,6 +39,7 @@ static const struct word words[] = {
 	{ "holders", holders_main, "NAME                  who has a device open" },
 	{ "monitor", monitor_main, "[-j]                  what happens, a line each" },
 	{ "multipath", multipath_main, "[-l|-ll|-j] [NAME]... paths and groups of multipath devices" },
+	{ "tls-init", tls_init_main, "FOLDER [--server NAME] [--client NAME]  certificates for TLS" },
 	{ "top", top_main, "[-n ROUNDS]           throughput and latency, live" },
 	{ "version", version_main, "                      of the ndmd that answers" },
 };

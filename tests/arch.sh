@@ -25,7 +25,7 @@ judge_includes() {
 	# other people'"'"'s libraries have one door each
 	$2 ~ /^event2?[.\/]|^evhttp/ && !of("^server/")		{ bad("libevent is for server/ alone") }
 	$2 ~ /^libnbd/ && !of("^lib/os/nbd[^/]*$")		{ bad("libnbd is for lib/os/nbd*.c alone") }
-	$2 ~ /^openssl\// && !of("^lib/kit/(cipher|hash)[^/]*$|^server/tls[^/]*$") \
+	$2 ~ /^openssl\// && !of("^lib/kit/(cipher|hash)[^/]*$|^(server|client)/tls[^/]*$") \
 		{ bad("OpenSSL is for lib/kit/cipher*, lib/kit/hash* and server/tls*") }
 	$2 ~ /^(gcrypt|argon2|nettle)/ && !of("^lib/kit/")		{ bad("libgcrypt, nettle and libargon2 are for lib/kit/") }
 	$2 ~ /^yaml/ && !of("^lib/yaml[^/]*$")			{ bad("libyaml is for lib/yaml*.c alone") }
@@ -131,7 +131,7 @@ judge_symbols() {
 		} else if (symbol ~ /^nbd_/) {
 			if (object !~ /^lib\/os\/nbd/) bad("libnbd is for lib/os/nbd*.c alone")
 		} else if (symbol ~ /^(EVP|SSL|ERR|OPENSSL|BIO|X509|RAND|CRYPTO|HMAC|PKCS[0-9]*|OSSL|SHA[0-9]*|AES|CMS|PEM|d2i|i2d)_/) {
-			if (object !~ /^lib\/kit\/(cipher|hash)|^server\/tls/) bad("OpenSSL has its own files")
+			if (object !~ /^lib\/kit\/(cipher|hash)|^server\/tls|^client\/ndm-tls/) bad("OpenSSL has its own files")
 		} else if (symbol ~ /^yaml_/) {
 			if (object !~ /^lib\/yaml/) bad("libyaml is for lib/yaml*.c alone")
 		} else if (symbol ~ /^io_uring_/) {

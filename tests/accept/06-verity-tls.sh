@@ -10,16 +10,29 @@ requires sh -c 'nbdsh -c "assert h.supports_tls()"'
 BLOCKS=1024
 
 # ---- certificates
-mkdir pki pki/other trusted
+mkdir other trusted
 authority() {	# FOLDER CN
 	openssl req -x509 -newkey rsa:2048 -nodes -keyout "$1/ca-key.pem" -out "$1/ca-cert.pem" -days 2 -subj "/CN=$2" 2> openssl.txt
 }
-authority pki ca
-authority pki/other foreign
-openssl req -newkey rsa:2048 -nodes -keyout pki/server-key.pem -out csr -subj /CN=localhost 2> openssl.txt
-printf 'subjectAltName=DNS:localhost,IP:127.0.0.1\n' > ext
-openssl x509 -req -in csr -CA pki/ca-cert.pem -CAkey pki/ca-key.pem -CAcreateserial -out pki/server-cert.pem -days 2 \
-	-extfile ext 2> openssl.txt
+authority other foreign
+"$NDM" tls-init "$T/pki" --server localhost --server 127.0.0.1 --client kiosk1
+openssl verify -x509_strict -purpose sslserver -verify_hostname localhost -CAfile pki/ca-cert.pem pki/server-cert.pem > verified.txt
+openssl verify -x509_strict -purpose sslclient -CAfile pki/ca-cert.pem pki/kiosk1/client-cert.pem > verified.txt
+! openssl verify -purpose sslserver -CAfile pki/ca-cert.pem pki/client-cert.pem > verified.txt 2>&1 || fail "a client could be a server"
+cmp pki/client-cert.pem pki/kiosk1/client-cert.pem
+[ "$(stat -c %a pki/ca-key.pem pki/server-key.pem pki/client-key.pem | sort -u)" = 600 ] || fail "keys can be read by others"
+cp -r pki pki-before
+"$NDM" tls-init pki --client kiosk2		# the same authority, another client
+openssl verify -CAfile pki-before/ca-cert.pem pki/kiosk2/client-cert.pem > verified.txt
+cmp pki/client-cert.pem pki-before/client-cert.pem
+for wrong in "pki --server localhost" "pki --client kiosk1" "pki --client ../x" "pki --client x --days 0" "" "pki pki2" \
+	"rootfs.img/pki"; do
+	# SC2086: words
+	# shellcheck disable=SC2086
+	! "$NDM" tls-init $wrong 2> err || fail "accepted: tls-init $wrong"
+	[ -s err ] || fail "refused without a word: tls-init $wrong"
+done
+diff -r pki-before pki > differs || [ "$(cat differs)" = "Only in pki: kiosk2" ] || fail "refused, and changed: $(cat differs)"
 printf 'kiosk:%032d\n' 7 > keys.psk
 printf 'kiosk:%032d\n' 8 > wrong.psk
 
@@ -61,7 +74,7 @@ cmp seen good.img
 refused "nbd://localhost:$p/root"
 grep -q 'requires TLS' out || fail "without TLS nothing is said of it: $(cat out)"
 wait_for "the reason in the log" grep -q 'client .*without TLS, which is required' ndmd.err
-refused "$(x509 root /other)"
+refused "$(x509 root /../other)"
 [ -s out ] || fail "nothing is said to a client of another CA"
 wait_for "the reason in the log" grep -q 'client .*: TLS: ' ndmd.err
 
