@@ -108,7 +108,7 @@ fi
 if has lvm; then
 	mkdir lvm
 	cat > lvm/lvm.conf <<-CONF
-	devices { scan=["/dev/mapper"] use_devicesfile=0 obtain_device_list_from_udev=0 external_device_info_source="none" filter=["a|^/dev/mapper/disk\$|","r|.*|"] types=["device-mapper",16] }
+	devices { scan=["/dev/mapper"] use_devicesfile=0 obtain_device_list_from_udev=0 external_device_info_source="none" filter=["a|^/dev/mapper/disk\$|","a|^/dev/mapper/small\$|","r|.*|"] types=["device-mapper",16] }
 	global { use_aio=0 use_lvmpolld=0 locking_dir="$tmp/lvm" event_activation=0 }
 	activation { udev_sync=0 udev_rules=0 verify_udev_operations=0 monitoring=0 }
 	backup { backup=0 archive=0 }
@@ -128,7 +128,8 @@ if has lvm; then
 		vg=ndm-test$$
 		dm=ndm--test$$
 		trap 'rm -rf "/dev/ndm-test$$"; cleanup' EXIT
-		run lvm vgcreate "$vg" /dev/mapper/disk
+		run lvm pvcreate -ff -y /dev/mapper/small
+		run lvm vgcreate -s 1M "$vg" /dev/mapper/disk /dev/mapper/small
 		run lvm lvcreate -y -n lin -L 4M "$vg"
 		run dd if=random of="/dev/$vg/lin" bs=4k conv=notrunc,fsync
 		run lvm lvcreate -y -s -n snap -L 4M "$vg/lin"
@@ -144,6 +145,10 @@ if has lvm; then
 		run lvm lvresize -y -L 8M "$vg/str"
 		run lvm lvrename "$vg" str other
 		run lvm lvremove -y "$vg/other"
+		run lvm lvcreate -y --type mirror -m1 --mirrorlog core -n mir -L 4M "$vg"
+		"$ndmsetup" table "$dm-mir" | grep -q ' mirror core ' || fail "lvcreate --type mirror"
+		run lvm lvconvert -y -m0 "$vg/mir"
+		[ "$("$ndmsetup" table "$dm-mir" | cut -d' ' -f3)" = linear ] || fail "lvconvert -m0"
 		for type in thin-pool raid; do
 			maps $type && echo "ndmd has $type now: try lvm with it, and say so in contrib/preload/README.md"
 		done
