@@ -59,6 +59,7 @@ char *units_format(uint64_t sectors, char unit, uint64_t factor, bool suffix);
 /* text.c */
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 char *text_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
+char *text_word(const char *text);
 char *text_read_all(FILE *in, size_t *length_bytes);
 
 /* json.c: writes one document to a stream; commas and indents are its affair. */

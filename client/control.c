@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <ndm-control.h>
+#include <ndm-exchange.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -79,45 +80,6 @@ int control_open(struct client *client)
 	return 0;
 }
 
-static int send_all(int fd, const void *data, size_t length_bytes)
-{
-	const char *p = data;
-
-	while (length_bytes) {
-		ssize_t n = send(fd, p, length_bytes, MSG_NOSIGNAL);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		p += n;
-		length_bytes -= (size_t)n;
-	}
-	return 0;
-}
-
-static int receive_all(int fd, void *data, size_t length_bytes, bool may_break)
-{
-	char *p = data;
-
-	while (length_bytes) {
-		ssize_t n = recv(fd, p, length_bytes, 0);
-
-		if (n < 0 && errno == EINTR) {
-			if (may_break)
-				return -EINTR;
-			continue;
-		}
-		if (n < 0)
-			return -errno;
-		if (!n)
-			return -ECONNRESET;
-		p += n;
-		length_bytes -= (size_t)n;
-	}
-	return 0;
-}
-
 /* After a broken exchange the next answer would be another command's: start anew. */
 static int broken(struct client *client, int err)
 {
@@ -142,11 +104,11 @@ int control_call(struct client *client, uint32_t command, const void *body, size
 	err = control_open(client);
 	if (err)
 		return err;
-	err = send_all(client->fd, &request, sizeof(request));
+	err = ndm_send_all(client->fd, &request, sizeof(request));
 	if (!err)
-		err = send_all(client->fd, body, body_bytes);
+		err = ndm_send_all(client->fd, body, body_bytes);
 	if (!err)
-		err = receive_all(client->fd, &head, sizeof(head),
+		err = ndm_receive_all(client->fd, &head, sizeof(head),
 				  command == _IOC_NR(DM_DEV_WAIT));
 	if (!err && (head.length > NDM_CTL_MAX_LENGTH || head.error > 4095))
 		err = -EPROTO;
@@ -155,7 +117,7 @@ int control_call(struct client *client, uint32_t command, const void *body, size
 	*answer = malloc((size_t)head.length + 1);
 	if (!*answer)
 		return broken(client, -ENOMEM);
-	err = receive_all(client->fd, *answer, head.length, false);
+	err = ndm_receive_all(client->fd, *answer, head.length, false);
 	if (err) {
 		free(*answer);
 		*answer = NULL;

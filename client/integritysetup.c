@@ -19,7 +19,7 @@ enum {
 	I_LEGACY_RECALC, I_NO_JOURNAL, I_INTERLEAVE, I_COMMIT, I_MAC, I_MAC_FILE, I_MAC_SIZE, I_CRYPT,
 	I_CRYPT_FILE, I_CRYPT_SIZE, I_JOURNAL_SIZE, I_WATERMARK, I_NO_WIPE, I_PROGRESS, I_PROGRESS_JSON,
 	I_BITMAP, I_RECALC, I_RECALC_RESET, I_RECOVERY, I_SECTOR, I_TAG, I_USAGE, I_VERBOSE, I_VERSION,
-	I_SIZE, I_END
+	I_SIZE, I_DEVICE_SIZE, I_WIPE, I_END
 };
 
 static const struct setup_option options[I_END] = {
@@ -63,6 +63,8 @@ static const struct setup_option options[I_END] = {
 	[I_VERBOSE] = { "verbose", 'v', SETUP_FLAG, "say how it went" },
 	[I_VERSION] = { "version", 'V', SETUP_FLAG, "" },
 	[I_SIZE] = { "size", 'b', SETUP_NUMBER, "SECTORS  of the opened device" },
+	[I_DEVICE_SIZE] = { "device-size", 0, SETUP_SIZE, "BYTES  resize: of the opened device" },
+	[I_WIPE] = { "wipe", 0, SETUP_FLAG, "resize: what is new is overwritten with zeroes" },
 };
 
 #define SUPER_BYTES (NDM_INTEGRITY_SUPER_SECTORS * 512)
@@ -331,35 +333,49 @@ static int super_clear(struct setup *s)
 	return err;
 }
 
+/* Zeroes through the device's export: with them each block gets a tag.  Bytes. */
+static int wipe(struct setup *s, const char *name, uint64_t from, uint64_t to)
+{
+	char *path = text_format("/dev/mapper/%s", name);
+	struct disk d;
+	uint64_t n;
+	int err = path ? disk_open(&s->cs, path, true, false, &d) : -ENOMEM;
+
+	if (err) {
+		free(path);
+		return err;
+	}
+	for (; !err && from < to; from += n) {
+		n = to - from < WIPE_BYTES ? to - from : WIPE_BYTES;
+		err = nbdc_write_zeroes(&d.nbd, from, n);
+	}
+	err = err ? err : nbdc_flush(&d.nbd);
+	if (err)
+		say("Wiping %s failed: %s.", path, strerror(-err));
+	disk_close(&d);
+	free(path);
+	return err;
+}
+
 /* Opened under a name of its own and closed again, wiped in between if it is to be. */
-static int open_once(struct setup *s, uint64_t nr, bool wipe)
+static int open_once(struct setup *s, uint64_t nr, bool wiped)
 {
 	char *name = text_format("temporary-integrity-%u", (unsigned)getpid()), *args;
-	char *path = text_format("/dev/mapper/%s", name);
-	struct disk d, mapped;
-	uint64_t at, n;
+	struct disk d;
 	int err = disk_open(&s->cs, s->argv[0], false, false, &d);
 
 	if (err)
 		return err;
-	err = table_args(s, &d, wipe ? 'D' : mode_given(s) == 'B' ? 'B' : 'J', true,
+	err = table_args(s, &d, wiped ? 'D' : mode_given(s) == 'B' ? 'B' : 'J', true,
 			 setup_number(s, I_SECTOR, 512),
 			 setup_number(s, I_TAG, tag_default(hash_given(s))), &args);
 	disk_close(&d);
 	err = err ? err : setup_create(s, name, dm_uuid("TEMP", "", name), nr, "integrity", args, false);
-	if (!err && wipe) {
-		err = disk_open(&s->cs, path, true, false, &mapped);
-		for (at = 0; !err && at < nr << 9; at += n) {
-			n = (nr << 9) - at < WIPE_BYTES ? (nr << 9) - at : WIPE_BYTES;
-			err = nbdc_write_zeroes(&mapped.nbd, at, n);
-		}
-		err = err ? err : nbdc_flush(&mapped.nbd);
-		disk_close(&mapped);
-	}
+	if (!err && wiped)
+		err = wipe(s, name, 0, nr << 9);
 	if (dm_exists(&s->cs, name) && dm_remove(&s->cs, name, false))
 		err = err ? err : -EBUSY;
 	free(name);
-	free(path);
 	return err;
 }
 
@@ -447,6 +463,108 @@ static int integrity_status(struct setup *s)
 	return 0;
 }
 
+/* ---- resize ---- */
+
+/* Another table in the place of the one that is active. */
+static int reload(struct setup *s, uint64_t nr, const char *args)
+{
+	struct task *t = task_new(s->cs.client, TASK_RELOAD);
+	bool good = t && task_set_name(t, s->argv[0]) && task_add_line(t, 0, nr, "integrity", args);
+	int err;
+
+	if (good)
+		t->flags |= DM_SECURE_DATA_FLAG;
+	err = good && task_run(t) ? 0 : t && t->error ? t->error : -EINVAL;
+	if (t && t->nr_lines)
+		explicit_bzero(t->lines[0].params, strlen(t->lines[0].params));
+	task_free(t);
+	if (err)
+		return err;
+	t = task_new(s->cs.client, TASK_RESUME);
+	err = t && task_set_name(t, s->argv[0]) && task_run(t) ? 0 : t && t->error ? t->error : -EINVAL;
+	task_free(t);
+	return err;
+}
+
+/* The table's arguments with the word recalculate, which is the target's if it runs already. */
+static char *with_recalculate(const char *args)
+{
+	unsigned n;
+	int at = 0;
+
+	if (sscanf(args, "%*s %*s %*s %*s %n%u", &at, &n) != 1 || !at || strstr(args, " recalculate"))
+		return strdup(args);
+	return text_format("%.*s%u recalculate%s", at, args, n + 1, args + at + strcspn(args + at, " "));
+}
+
+/* What the device below holds now: the target finds out when it is loaded, and writes it down. */
+static int provided(struct setup *s, uint64_t *nr)
+{
+	struct task *t = NULL;
+	int err = dm_table(&s->cs, s->argv[0], TASK_STATUS, &t);
+
+	if (!err && (!t->nr_lines || sscanf(t->lines[0].params, "%*u %" SCNu64, nr) != 1))
+		err = -EINVAL;
+	task_free(t);
+	return err;
+}
+
+static int resize_to(struct setup *s, const char *args, uint64_t old)
+{
+	uint64_t most = 0, nr = setup_number(s, I_SIZE, 0);
+	char *words = NULL;
+	int err = reload(s, old, args);
+
+	err = err ? err : provided(s, &most);
+	if (err)
+		return err;
+	if (s->given[I_DEVICE_SIZE])
+		nr = s->number[I_DEVICE_SIZE] >> 9;
+	nr = nr ? nr : most;
+	if (nr > most) {
+		say("Device %s cannot be made larger than %" PRIu64 " sectors: nothing is left below it.",
+		    s->argv[0], most);
+		return -EINVAL;
+	}
+	words = nr > old && !s->given[I_WIPE] ? with_recalculate(args) : strdup(args);
+	err = words ? reload(s, nr, words) : -ENOMEM;
+	if (words)
+		explicit_bzero(words, strlen(words));
+	free(words);
+	if (!err && nr > old && s->given[I_WIPE])
+		err = wipe(s, s->argv[0], old << 9, nr << 9);
+	return err;
+}
+
+static int integrity_resize(struct setup *s)
+{
+	struct task *t = NULL;
+	int err = -EINVAL;
+
+	if (s->given[I_DEVICE_SIZE] && s->given[I_SIZE]) {
+		say("Options --device-size and --size cannot be combined.");
+		return err;
+	}
+	if (s->given[I_DEVICE_SIZE] && s->number[I_DEVICE_SIZE] % 512) {
+		say("Device size must be multiple of 512 bytes sector.");
+		return err;
+	}
+	if (!dm_exists(&s->cs, s->argv[0]) || dm_table(&s->cs, s->argv[0], TASK_TABLE, &t)) {
+		say("Device %s is not active.", s->argv[0]);
+		return -ENODEV;
+	}
+	if (t->nr_lines != 1 || strcmp(t->lines[0].type, "integrity"))
+		say("Device %s is not an INTEGRITY device.", s->argv[0]);
+	else if (!strstr(t->lines[0].params, " internal_hash:"))
+		say("Device %s keeps tags for the one above it: it cannot be resized.", s->argv[0]);
+	else
+		err = resize_to(s, t->lines[0].params, t->lines[0].length);
+	if (t->nr_lines)
+		explicit_bzero(t->lines[0].params, strlen(t->lines[0].params));
+	task_free(t);
+	return err;
+}
+
 static const struct setup_action actions[] = {
 	{ "format", integrity_format, 1, "<integrity_device>" },
 	{ "open", integrity_open, 2, "<integrity_device> <name>" },
@@ -455,6 +573,7 @@ static const struct setup_action actions[] = {
 	{ "remove", setup_close, 1, NULL },
 	{ "status", integrity_status, 1, "<name>" },
 	{ "dump", integrity_dump, 1, "<integrity_device>" },
+	{ "resize", integrity_resize, 1, "<name>" },
 };
 
 int integritysetup_main(struct client *client, int argc, char **argv)

@@ -10,6 +10,12 @@
  * Segments and stripes get a device of their own meanwhile, DEVICE.moving, with the old table:
  * that is the mirror's old place, and what a way back is read from.  Targets with a state may
  * not be opened twice, and what is encrypted would arrive in the clear: they are refused.
+ *
+ * A watcher may be killed between any two commands.  So a table is changed by one command (a
+ * resume that suspends), and DEVICE.moving is told to go with the last table that stands on it.
+ * What can be left then is DEVICE.moving before there was such a table, and a mirror that was
+ * loaded and never resumed: whoever calls next clears them up.  DEVICE.moving is known by its
+ * UUID, lest somebody's own device of that name be taken for it.
  */
 #include "task.h"
 
@@ -30,10 +36,11 @@
 struct move {
 	struct client *client;
 	const char *device, *to;
+	char *to_word;			/* as in tables */
 	uint64_t nr;			/* sectors of the device */
 	char *old_place, *old_at;	/* as in tables */
 	char *new_place;
-	char *helper;			/* DEVICE.moving */
+	char *helper, *helper_uuid;	/* DEVICE.moving */
 	bool helped;			/* it is the old place */
 	bool progress, json, abort;
 	double paused_s, longest_s;
@@ -76,16 +83,16 @@ static struct task *ask(struct move *m, const char *device, enum task_type type)
 	return NULL;
 }
 
-/* As tables spell a device: its number, or a path that ends in its name. */
+/* As tables spell a device: its number, or the path of its node. */
 static bool place_is(const struct move *m, const char *place, const char *name)
 {
-	const char *slash = strrchr(place, '/');
+	const char *node = strstr(place, "/mapper/");
 	struct task *task;
 	struct info info = { 0 };
 	unsigned major, minor;
 
-	if (slash)
-		return !strcmp(slash + 1, name);
+	if (node)
+		return !strcmp(node + 8, name);
 	if (sscanf(place, "%u:%u", &major, &minor) != 2)
 		return false;
 	task = task_new(m->client, TASK_INFO);
@@ -95,13 +102,20 @@ static bool place_is(const struct move *m, const char *place, const char *name)
 	return info.exists && info.major == major && info.minor == minor;
 }
 
+/* In place; a blank behind a backslash belongs to its word. */
 static unsigned split(char *text, char **words)
 {
-	char *rest = NULL, *word = strtok_r(text, " ", &rest);
 	unsigned n = 0;
 
-	for (; word && n < WORDS_MAX; word = strtok_r(NULL, " ", &rest))
-		words[n++] = word;
+	while (n < WORDS_MAX) {
+		while (*text == ' ')
+			*text++ = '\0';
+		if (!*text)
+			break;
+		words[n++] = text;
+		while (*text && *text != ' ')
+			text += *text == '\\' && text[1] ? 2 : 1;
+	}
 	return n;
 }
 
@@ -183,42 +197,59 @@ static bool run_simple(struct move *m, const char *device, enum task_type type)
 	return ok;
 }
 
+/* Its words are as tables have them. */
+static bool add_line(struct task *to, uint64_t start, uint64_t length, const char *type,
+		     const char *params)
+{
+	if (!task_add_line(to, start, length, type, params))
+		return false;
+	to->lines[to->nr_lines - 1].escaped = true;
+	return true;
+}
+
 static bool add_lines(struct task *to, const struct task *from)
 {
 	size_t i;
 
 	for (i = 0; i < from->nr_lines; i++)
-		if (!task_add_line(to, from->lines[i].start, from->lines[i].length,
-				   from->lines[i].type, from->lines[i].params))
+		if (!add_line(to, from->lines[i].start, from->lines[i].length,
+			      from->lines[i].type, from->lines[i].params))
 			return false;
 	return true;
 }
 
-/* Loads a table, and swaps it in: nothing happens to the device when it cannot be loaded. */
-static bool change_to(struct move *m, struct task *load)
+/*
+ * The table that was loaded becomes the device's.  One that does not fit is thrown away and
+ * leaves the device suspended: it goes on with the one it had.
+ */
+static bool swap_in(struct move *m)
 {
-	bool ok = task_run(load);
 	double before = now_s(), s;
+	bool ok = run_simple(m, m->device, TASK_RESUME);
 
-	if (ok) {
-		ok = run_simple(m, m->device, TASK_SUSPEND);
-		ok = run_simple(m, m->device, TASK_RESUME) && ok;
-		s = now_s() - before;
-		m->paused_s += s;
-		m->longest_s = s > m->longest_s ? s : m->longest_s;
-	}
+	if (!ok)
+		run_simple(m, m->device, TASK_RESUME);
+	s = now_s() - before;
+	m->paused_s += s;
+	m->longest_s = s > m->longest_s ? s : m->longest_s;
 	return ok;
 }
 
-static bool change(struct move *m, const char *type, char *params)
+static bool load(struct move *m, const char *type, char *params)
 {
-	struct task *load = task_new(m->client, TASK_RELOAD);
-	bool ok = load && params && task_set_name(load, m->device) &&
-		task_add_line(load, 0, m->nr, type, params) && change_to(m, load);
+	struct task *task = task_new(m->client, TASK_RELOAD);
+	bool ok = task && params && task_set_name(task, m->device) &&
+		add_line(task, 0, m->nr, type, params) && task_run(task);
 
 	free(params);
-	task_free(load);
+	task_free(task);
 	return ok;
+}
+
+/* Nothing happens to the device when the table cannot be loaded. */
+static bool change(struct move *m, const char *type, char *params)
+{
+	return load(m, type, params) && swap_in(m);
 }
 
 /* ---- segments and stripes: the device that holds them meanwhile ---- */
@@ -226,32 +257,122 @@ static bool change(struct move *m, const char *type, char *params)
 static bool helper_make(struct move *m, const struct task *table)
 {
 	struct task *task = task_new(m->client, TASK_CREATE);
-	bool ok = task && task_set_name(task, m->helper) && add_lines(task, table) &&
-		task_run(task);
+	bool ok = task && task_set_name(task, m->helper) &&
+		task_set_uuid(task, m->helper_uuid) && add_lines(task, table) && task_run(task);
 
 	task_free(task);
 	return ok;
 }
 
-static bool helper_remove(struct move *m)
+/* later: when nobody stands on it any more.  It may have gone by itself. */
+static bool helper_remove(struct move *m, bool later)
 {
-	return !m->helped || run_simple(m, m->helper, TASK_REMOVE);
+	struct task *task = task_new(m->client, TASK_REMOVE);
+	bool ok;
+
+	if (task) {
+		task->quiet = true;
+		task->flags |= later ? DM_DEFERRED_REMOVE : 0;
+	}
+	ok = task && task_set_name(task, m->helper) && (task_run(task) || task->error == -ENXIO);
+	if (task && !ok)
+		say("%s: cannot be removed: %s", m->helper, strerror(-task->error));
+	task_free(task);
+	return ok;
+}
+
+static bool helper_is_there(struct move *m)
+{
+	struct task *task = task_new(m->client, TASK_INFO);
+	struct info info = { 0 };
+	bool ours;
+
+	if (task && task_set_name(task, m->helper) && task_run(task))
+		task_info(task, &info);
+	ours = info.exists && task_uuid(task) && !strcmp(task_uuid(task), m->helper_uuid);
+	task_free(task);
+	return ours;
 }
 
 static bool go_back(struct move *m)
 {
-	struct task *old, *load;
+	struct task *old, *task;
 	bool ok;
 
 	if (!m->helped)
 		return change(m, "linear", text_format("%s %s", m->old_place, m->old_at));
 	old = ask(m, m->helper, TASK_TABLE);
-	load = task_new(m->client, TASK_RELOAD);
-	ok = old && load && task_set_name(load, m->device) && add_lines(load, old) &&
-		change_to(m, load) && helper_remove(m);
-	task_free(load);
+	task = task_new(m->client, TASK_RELOAD);
+	ok = old && task && task_set_name(task, m->device) && add_lines(task, old) &&
+		task_run(task) && swap_in(m) && helper_remove(m, false);
+	task_free(task);
 	task_free(old);
 	return ok;
+}
+
+/* ---- what a watcher that was killed has left ---- */
+
+static bool same_lines(const struct task *a, const struct task *b)
+{
+	size_t i;
+
+	if (a->nr_lines != b->nr_lines)
+		return false;
+	for (i = 0; i < a->nr_lines; i++)
+		if (a->lines[i].start != b->lines[i].start ||
+		    a->lines[i].length != b->lines[i].length ||
+		    strcmp(a->lines[i].type, b->lines[i].type) ||
+		    strcmp(a->lines[i].params, b->lines[i].params))
+			return false;
+	return true;
+}
+
+/* A mirror of our kind that was loaded and never resumed; true when there was one. */
+static bool clear_mirror(struct move *m)
+{
+	struct task *task = task_new(m->client, TASK_TABLE);
+	char kind[32];
+	bool ours = false;
+
+	snprintf(kind, sizeof kind, "core 1 %u 2 ", REGION_SECTORS);
+	if (task) {
+		task->flags |= DM_QUERY_INACTIVE_TABLE_FLAG;
+		ours = task_set_name(task, m->device) && task_run(task) && task->nr_lines == 1 &&
+			!strcmp(task->lines[0].type, "mirror") &&
+			!strncmp(task->lines[0].params, kind, strlen(kind));
+	}
+	task_free(task);
+	return ours && run_simple(m, m->device, TASK_CLEAR);
+}
+
+/*
+ * The device is no mirror.  Takes away what may be left; *begun: of a move that has not come to
+ * its mirror.  false: it cannot be taken away.
+ */
+static bool clear_up(struct move *m, const struct task *table, bool *begun)
+{
+	struct task *task;
+	bool ok = true;
+
+	*begun = clear_mirror(m);
+	if (!helper_is_there(m))
+		return true;
+	task = task_new(m->client, TASK_TABLE);
+	ok = task && task_set_name(task, m->helper) && task_run(task);
+	if (ok && (!task->nr_lines || same_lines(task, table)))
+		*begun = true;
+	task_free(task);
+	return ok && helper_remove(m, false);
+}
+
+/* Whether the device is where it is to go. */
+static bool is_there(const struct move *m, const struct task *table)
+{
+	const char *node = strstr(m->to, "/mapper/");
+
+	if (table->nr_lines != 1 || m->helped || strcmp(m->old_at, "0"))
+		return false;
+	return !strcmp(m->old_place, m->to_word) || (node && place_is(m, m->old_place, node + 8));
 }
 
 /* ---- telling ---- */
@@ -335,31 +456,56 @@ static int watch(struct move *m)
 
 static bool begin(struct move *m, const struct task *table)
 {
-	m->new_place = strdup(m->to);
+	m->new_place = strdup(m->to_word);
 	if (!m->new_place || (m->helped && !helper_make(m, table)))
 		return false;
-	if (change(m, "mirror", text_format("core 1 %u 2 %s %s %s 0 1 handle_errors", REGION_SECTORS,
-					    m->old_place, m->old_at, m->to)))
+	if (load(m, "mirror", text_format("core 1 %u 2 %s %s %s 0 1 handle_errors", REGION_SECTORS,
+					  m->old_place, m->old_at, m->to_word)) &&
+	    (!m->helped || helper_remove(m, true)) && swap_in(m))
 		return true;
-	helper_remove(m);
+	if (m->helped) {
+		clear_mirror(m);
+		helper_remove(m, false);
+	}
 	return false;
 }
 
-/* 0: there is a mirror now; else the exit status is 1 */
+/* The device is no mirror: there is nothing to go on with. */
+static int begin_anew(struct move *m, const struct task *table, bool *over)
+{
+	bool begun;
+
+	if (!clear_up(m, table, &begun))
+		return 1;
+	if (m->abort) {
+		if (!begun)
+			say("%s: is not being moved.", m->device);
+		return begun ? 0 : 1;
+	}
+	if (!is_there(m, table))
+		return begin(m, table) ? 0 : 1;
+	*over = true;
+	m->new_place = strdup(m->to_word);
+	if (!m->new_place)
+		return 1;
+	tell_end(m);
+	return 0;
+}
+
+/* 0: there is a mirror now, or all is over; else the exit status is 1 */
 static int prepare(struct move *m, bool *over)
 {
 	struct task *table = ask(m, m->device, TASK_TABLE);
 	bool moving = false, ok = table && take_table(m, table, &moving);
+	int status = ok ? 0 : 1;
 
 	*over = m->abort;
-	if (ok && m->abort && !moving)
-		say("%s: is not being moved.", m->device);
-	if (ok && m->abort)
-		ok = moving && go_back(m);
-	else if (ok && !moving)
-		ok = begin(m, table);
+	if (ok && !moving)
+		status = begin_anew(m, table, over);
+	else if (ok && m->abort)
+		status = go_back(m) ? 0 : 1;
 	task_free(table);
-	return ok ? 0 : 1;
+	return status;
 }
 
 static int run(struct move *m)
@@ -377,7 +523,7 @@ static int run(struct move *m)
 		say("%s: ndmd goes on copying; the same command goes on watching, --abort goes back.",
 		    m->device);
 	if (result <= 0 || !change(m, "linear", text_format("%s 0", m->new_place)) ||
-	    !helper_remove(m))
+	    (m->helped && !helper_remove(m, false)))
 		return 1;
 	tell_end(m);
 	return 0;
@@ -412,7 +558,9 @@ int move_main(struct client *client, int argc, char **argv)
 	}
 	m.device = argv[optind];
 	m.helper = text_format("%s.moving", m.device);
-	if (!m.helper)
+	m.helper_uuid = text_format("MOVE-%s", m.device);
+	m.to_word = text_word(m.to ? m.to : "");
+	if (!m.helper || !m.helper_uuid || !m.to_word)
 		return 1;
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
@@ -420,6 +568,8 @@ int move_main(struct client *client, int argc, char **argv)
 	free(m.old_place);
 	free(m.old_at);
 	free(m.new_place);
+	free(m.to_word);
 	free(m.helper);
+	free(m.helper_uuid);
 	return status;
 }

@@ -30,6 +30,21 @@ char *text_format(const char *format, ...)
 	return n < 0 ? NULL : text;
 }
 
+/* As a word of a table: a backslash before what would end it.  Lines of such are `escaped`. */
+char *text_word(const char *text)
+{
+	char *word = malloc(2 * strlen(text) + 1), *out = word;
+
+	for (; word && *text; text++) {
+		if (strchr(" \t\n\v\f\r\\", *text))
+			*out++ = '\\';
+		*out++ = *text;
+	}
+	if (word)
+		*out = '\0';
+	return word;
+}
+
 /* All of a stream with a NUL after it; NULL and errno. */
 char *text_read_all(FILE *in, size_t *length_bytes)
 {

@@ -52,6 +52,7 @@ uint64_t ndm_luks_header_bytes(const struct ndm_luks *);	/* with the keyslots */
 size_t ndm_luks_key_bytes(const struct ndm_luks *);	/* of the volume key; 0: unknown */
 const char *ndm_luks_cipher(const struct ndm_luks *);	/* of the first segment, and its sectors */
 unsigned ndm_luks_sector_bytes(const struct ndm_luks *);
+uint64_t ndm_luks_data_offset(const struct ndm_luks *);	/* of the first segment, bytes */
 
 /* ---- keyslots ---- */
 
@@ -108,10 +109,19 @@ struct ndm_luks_format {
 size_t ndm_luks_format_key_bytes(const struct ndm_luks_format *);
 int ndm_luks_format(struct ndm_luks *, const struct ndm_luks_format *, const uint8_t *key);
 
-/* ---- another key, cipher or sector size for data that is there (LUKS2) ---- */
+/* ---- another key, cipher or sector size for data that is there, its first, or none (LUKS2) ---- */
 
 struct ndm_luks_keys { uint8_t *old, *fresh; size_t old_bytes, fresh_bytes; };	/* NDM_LUKS_KEY_MAX each */
+enum ndm_luks_change { NDM_LUKS_REENCRYPT, NDM_LUKS_ENCRYPT, NDM_LUKS_DECRYPT };
 struct ndm_luks_reencrypt {
+	enum ndm_luks_change how;
+	/*
+	 * Encrypt: the header, made with the fresh key and its passphrases, is elsewhere until all
+	 * this is done; with a shift the device ends with twice as much that nobody needs, and the
+	 * header says that the data begins there.  Decrypt: the header is elsewhere for good, and
+	 * the data comes down to the device's begin.  Bytes, 0: it stays where it is.
+	 */
+	uint64_t shift;
 	const char *cipher;
 	unsigned sector_bytes;
 	const char *resilience;			/* "checksum", "journal": how it survives being cut off */
@@ -122,10 +132,16 @@ struct ndm_luks_reencrypt {
 	unsigned npasses;
 };
 bool ndm_luks_reencrypting(const struct ndm_luks *);
+enum ndm_luks_change ndm_luks_reencrypting_how(struct ndm_luks *);
 /* Only the header changes.  After an error the object is good for nothing but _why() and _free(). */
 int ndm_luks_reencrypt_begin(struct ndm_luks *, struct ndm_luks_io *data,
 			     const struct ndm_luks_reencrypt *, const struct ndm_luks_keys *);
-/* Both keys of one that has begun. */
+/*
+ * A header made in memory goes to its device: keyslots, the second copy, then the first, so that at
+ * any moment from the second copy on it is a whole one.
+ */
+int ndm_luks_install(const struct ndm_luks *, const uint8_t *header, uint64_t bytes, struct ndm_luks_io *device);
+/* The keys of one that has begun; no bytes: there is none of them. */
 int ndm_luks_reencrypt_unlock(struct ndm_luks *, const void *pass, size_t pass_bytes,
 			      struct ndm_luks_keys *);
 /*

@@ -86,6 +86,30 @@ struct ndm_tags {
 	uint16_t each, sectors;
 };
 
+/*
+ * READ without a copy.  Who asks with a loan may get a look at the store's own memory instead
+ * of data: then `at` is set when the bio ends, the window of data is untouched, and the look
+ * is good until the host calls ndm_loop_end().  Where fd is not -1 the bytes are those of that
+ * file at that offset; only system calls may look at them (another program may make the file
+ * shorter).  A later write may show in what was lent, as it may in any read that is still
+ * under way.
+ */
+struct ndm_loan {
+	const void *at;				/* NULL: nothing was lent */
+	int fd;
+	uint64_t offset;			/* bytes */
+};
+
+/*
+ * WRITE whose data is not in memory yet, but can be put anywhere at once: a store that takes it
+ * calls take() once, within submit, and `data` is empty.  taken: something has been consumed.
+ * Who does not know sources ends the bio with an error and leaves it alone.
+ */
+struct ndm_source {
+	int (*take)(struct ndm_source *, void *to, size_t bytes);	/* 0 or -errno */
+	bool taken;
+};
+
 struct ndm_bio {
 	uint8_t op;				/* enum ndm_op */
 	uint8_t copy;				/* which of num_flush/num_discard/num_zeroes copies */
@@ -95,6 +119,8 @@ struct ndm_bio {
 	uint64_t sector, nr;
 	struct ndm_data data;
 	struct ndm_tags tags;			/* bytes == NULL: none wanted */
+	struct ndm_loan *loan;			/* READ: NULL, or who asks may be lent the data */
+	struct ndm_source *source;		/* WRITE: NULL, or where the data is to be had */
 	struct ndm_extents *extents;		/* NDM_EXTENTS: the collector */
 	uint64_t origin;			/* NDM_EXTENTS: this sector in the collector's space */
 	void (*done)(struct ndm_bio *);		/* called once, never waits */
@@ -107,11 +133,14 @@ struct ndm_bio {
 	uint64_t device_sector;			/* clones: where in the mapped device, for requeue */
 	uint32_t pending;			/* clones not yet ended, plus one while splitting */
 	uint8_t held;				/* the core's: counted in the device's in_flight */
+	uint8_t folded;				/* clones: how many devices it has passed as it is */
 	bool stats_merged;			/* clones: dm-stats */
 	uint64_t start_ns;			/* accounting */
 	uint64_t stats_ns;			/* clones: dm-stats, when it began; 0 = not counted */
 };
 
+/* For stores: whether a READ that ends now may be answered with a loan. */
+bool ndm_may_lend(const struct ndm_loop *);
 /* Sends a bio to bio->store.  Never waits, never recurses deeper than one level. */
 void ndm_submit(struct ndm_bio *);
 /* The holder's last word on a bio: calls bio->done.  Nobody keeps a pointer after it. */
@@ -221,6 +250,9 @@ struct ndm_store_ops {
 	void (*submit)(struct ndm_store *, struct ndm_bio *);
 	void (*close)(struct ndm_store *) ndm_waits;
 	const struct ndm_link_ops *link;	/* NULL: cannot be lost */
+	bool takes_sources;			/* knows bio->source */
+	/* looks whether it has become larger meanwhile, and sets nr then; NULL: never does */
+	void (*grow)(struct ndm_store *) ndm_waits;
 };
 
 struct ndm_store {
@@ -263,6 +295,7 @@ enum ndm_target_features {
 	NDM_TARGET_FLUSH_BYPASS = 16,	/* one flush per device will do (linear, striped) */
 	NDM_TARGET_OURS = 32,		/* not known to the kernel */
 	NDM_TARGET_OWN_SIZE = 64,	/* a line of length 0: the constructor sets ti->nr */
+	NDM_TARGET_LENDS = 256,		/* READ and WRITE are only remapped (or ended, without devs) */
 	NDM_TARGET_FORMATS = 128,	/* ctr may have to write: not built for trial (ndmd --check) */
 };
 
@@ -339,6 +372,11 @@ struct ndm_target_type {
 	/* slow path, a task of its own per bio; the result ends the bio */
 	int (*io)(struct ndm_target *, struct ndm_bio *) ndm_waits;
 	enum ndm_endio (*end_io)(struct ndm_target *, struct ndm_bio *);
+	/*
+	 * Before the status (INFO) is asked for: what may wait, such as a commit that makes its
+	 * numbers right, unless flags say NDM_STATUS_NOFLUSH; optional.
+	 */
+	void (*prestatus)(struct ndm_target *, unsigned flags) ndm_waits;
 	/* the core has printed "start len name "; print what follows */
 	void (*status)(struct ndm_target *, enum ndm_status, unsigned flags, struct ndm_str *);
 	/* 0, 1 (a text was printed into the string), or -errno */
@@ -417,6 +455,10 @@ int ndm_get_dev_mode(struct ndm_target *, const char *path, unsigned mode, uint6
  * is none of them.  -ENOENT and the like: there is no such device at all.
  */
 int ndm_dev_find(struct ndm_target *, const char *path, struct ndm_dev **) ndm_waits;
+/* The device whose table this target is in, as others see it: to be known by them. */
+const struct ndm_store *ndm_own_store(const struct ndm_target *);
+/* Has it become larger since it was opened?  A load asks that of all devices by itself. */
+void ndm_dev_grow(struct ndm_dev *) ndm_waits;
 /* corrects the section when it is known only later in ctr */
 void ndm_dev_section(struct ndm_dev *, uint64_t start, uint64_t nr);
 
@@ -474,6 +516,8 @@ void ndm_vprintf(struct ndm_str *, const char *fmt, va_list);
 void ndm_str_put(struct ndm_str *, const void *bytes, size_t len);
 bool ndm_str_room(struct ndm_str *, size_t more);	/* for so many bytes; false: no memory */
 void ndm_str_free(struct ndm_str *);			/* and makes it empty */
+/* A word of a table, with a backslash before all that would end or change it. */
+void ndm_table_put_word(struct ndm_str *, const char *word, size_t bytes);
 
 /* ---- memory (lib/alloc.c): never NULL for small things; sizes checked ---- */
 

@@ -282,6 +282,8 @@ struct ndm_io {
 	uint64_t offset, bytes;
 	struct ndm_data data;			/* stays valid until done */
 	struct ndm_extents *extents;		/* NDM_EXTENTS */
+	struct ndm_loan *loan;			/* READ: NULL, or data need not be filled; see ndm_loan */
+	struct ndm_source *source;		/* WRITE of whole blocks: NULL, or instead of data */
 	void (*done)(struct ndm_io *);		/* on the loop; may be called before submit returns */
 	int error;
 	/* the core's */
@@ -316,8 +318,6 @@ void ndm_meta_query(struct ndm_opener *, unsigned number, uint64_t sector, uint6
 
 /* Splits "start len type args" lines; comments and blank lines as dmsetup takes them. */
 int ndm_table_parse(char *text, struct ndm_table_line **, unsigned *n, struct ndm_str *why);
-/* The other way round: a word, with a backslash before all that would end or change it. */
-void ndm_table_put_word(struct ndm_str *, const char *word, size_t bytes);
 
 /* ---- volumes in YAML (lib/yaml.c) ---- */
 
@@ -344,6 +344,7 @@ struct ndm_config {
 /* text of `bytes` bytes; path is for messages only.  why: "FILE:LINE:COLUMN: sentence" lines. */
 int ndm_config_parse(const char *path, const char *text, size_t bytes, struct ndm_config **,
 		     struct ndm_str *why);
+int ndm_config_read(const char *path, struct ndm_config **, struct ndm_str *why);
 void ndm_config_free(struct ndm_config *);
 /* The plan that leads from what is to what is wanted; prints it, or carries it out. */
 int ndm_config_plan(struct ndm_context *, const struct ndm_config *, struct ndm_str *plan) ndm_waits;

@@ -37,6 +37,10 @@ static void store_submit(struct ndm_bio *bio)
 {
 	struct ndm_bio *plain;
 
+	if (bio->source && !bio->store->ops->takes_sources) {
+		ndm_end(bio, -EOPNOTSUPP);
+		return;
+	}
 	if (!(bio->flags & NDM_FUA) || bio->store->limits.fua) {
 		bio->store->ops->submit(bio->store, bio);
 		return;
@@ -86,7 +90,7 @@ void ndm_end_part(struct ndm_bio *bio, int error)
 		ndm_end(bio, 0);
 }
 
-struct ndm_bio *ndm_bio_get(struct ndm_loop *loop)
+static struct ndm_bio *slot_take(struct ndm_loop *loop)
 {
 	struct ndm_bio_slot *slot = loop->free_bios;
 
@@ -98,8 +102,15 @@ struct ndm_bio *ndm_bio_get(struct ndm_loop *loop)
 			abort();		/* 400 bytes: nothing could be saved any more */
 	}
 	loop->nbios++;
-	memset(&slot->bio, 0, sizeof slot->bio);
 	return &slot->bio;
+}
+
+struct ndm_bio *ndm_bio_get(struct ndm_loop *loop)
+{
+	struct ndm_bio *bio = slot_take(loop);
+
+	memset(bio, 0, sizeof *bio);
+	return bio;
 }
 
 void ndm_bio_put(struct ndm_loop *loop, struct ndm_bio *bio)
@@ -117,23 +128,42 @@ void *ndm_per_bio(struct ndm_bio *bio)
 	return ((struct ndm_bio_slot *)bio)->per_bio;
 }
 
+/*
+ * Every layer makes one of each request, and a memset of this size (GCC makes it `rep stos`) was a
+ * quarter of what a layer cost: each member is set here, one by one.
+ */
 struct ndm_bio *ndm_clone(struct ndm_loop *loop, const struct ndm_bio *from, uint64_t skip,
 			  uint64_t nr)
 {
-	struct ndm_bio *b = ndm_bio_get(loop);
+	struct ndm_bio *b = slot_take(loop);
 
 	b->op = from->op;
+	b->copy = 0;
 	b->flags = from->flags;
+	b->error = 0;
+	b->store = NULL;
 	b->sector = from->sector + skip;
 	b->nr = nr;
 	b->data = from->data;
 	b->data.skip += skip * NDM_SECTOR_BYTES;
-	if (from->tags.bytes) {
-		b->tags = from->tags;
+	b->tags = from->tags;
+	if (from->tags.bytes)
 		b->tags.bytes += skip / b->tags.sectors * b->tags.each;
-	}
+	b->loan = NULL;
+	b->source = NULL;
 	b->extents = from->extents;
 	b->origin = from->origin + skip;
+	b->done = NULL;
+	b->owner = NULL;
+	b->next = NULL;
+	b->target = NULL;
+	b->parent = NULL;
+	b->device_sector = 0;
+	b->pending = 0;
+	b->held = 0;
+	b->folded = 0;
+	b->stats_merged = false;
+	b->start_ns = b->stats_ns = 0;
 	return b;
 }
 

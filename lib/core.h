@@ -64,6 +64,7 @@ struct ndm_loop {
 	unsigned nowait;			/* > 0: inside map, end_io, status: waiting is a bug */
 	bool running;				/* inside ndm_loop_run or begin/end: no kick needed */
 	bool submitting;			/* inside ndm_submit: bios queue up */
+	bool lending;				/* between begin and end: no task runs */
 	struct ndm_task *ready_head, *ready_tail;
 	unsigned nready;
 	struct ndm_bio *submit_head, *submit_tail;

@@ -19,6 +19,9 @@ enum { HELD_COUNTED = 1, HELD_REQUEUE = 2 };
 
 static void clone_done(struct ndm_bio *);
 static void device_start(struct ndm_device *, struct ndm_bio *);
+static int bio_check(const struct ndm_device *, const struct ndm_bio *);
+static uint64_t piece_length(const struct ndm_target *, const struct ndm_bio *, uint64_t sector,
+			     uint64_t nr);
 
 static struct ndm_device *device_of(struct ndm_store *store)
 {
@@ -118,6 +121,8 @@ static void bio_account(struct ndm_device *dev, struct ndm_bio *bio)
 
 	if (bio->op == NDM_EXTENTS || bio->op == NDM_CACHE)
 		return;
+	if (bio->source && !bio->source->taken)	/* refused: it comes again with its data */
+		return;
 	dev->stats.group[g].ios++;
 	dev->stats.group[g].sectors += bio->nr;
 	if (bio->error)
@@ -127,6 +132,13 @@ static void bio_account(struct ndm_device *dev, struct ndm_bio *bio)
 }
 
 /* ---- the end ---- */
+
+static void in_flight_less(struct ndm_device *dev)
+{
+	assert(dev->in_flight);
+	if (--dev->in_flight == 0 && dev->drained.head)
+		ndm_wake_all(&dev->drained);
+}
 
 static void bio_finish(struct ndm_device *dev, struct ndm_bio *bio)
 {
@@ -144,9 +156,68 @@ static void bio_finish(struct ndm_device *dev, struct ndm_bio *bio)
 	bio->held = 0;
 	bio->done(bio);
 out:
-	assert(dev->in_flight);
-	if (--dev->in_flight == 0 && dev->drained.head)
-		ndm_wake_all(&dev->drained);
+	in_flight_less(dev);
+}
+
+/* ---- folding ---- */
+
+/*
+ * A device that only remaps needs no clone of its own: the one that comes from above is mapped
+ * again, and remembers (where its target would have private bytes, and has none) which devices
+ * it has passed.  They count it as any other request.  So ten linears on each other cost about
+ * what one does.
+ */
+#define FOLDED_MAX (NDM_PER_BIO_MAX / sizeof(struct ndm_device *))
+
+static struct ndm_target *fold_target(struct ndm_device *low, const struct ndm_bio *clone)
+{
+	struct ndm_target *ti;
+
+	if (low->state != DEVICE_ACTIVE || low->deferred_head || low->regions ||
+	    atomic_load_explicit(&low->ctx->timing, memory_order_relaxed) ||
+	    bio_check(low, clone))
+		return NULL;
+	ti = table_find(low->live, clone->sector);
+	if (!(ti->type->features & NDM_TARGET_LENDS) || ti->type->end_io || !ti->devs ||
+	    piece_length(ti, clone, clone->sector, clone->nr) != clone->nr)
+		return NULL;
+	return ti;
+}
+
+/* The clone has been sent to a device; true: it has gone through it, and on to what is below. */
+static bool clone_fold(struct ndm_bio *clone)
+{
+	struct ndm_device **passed = ndm_per_bio(clone), *low;
+	struct ndm_target *ti;
+	enum ndm_map verdict;
+
+	if (clone->store->ops != &device_store_ops || clone->op > NDM_WRITE ||
+	    clone->flags & NDM_PREFLUSH || !clone->nr || !clone->target ||
+	    clone->target->per_bio_size || clone->folded == FOLDED_MAX)
+		return false;
+	low = device_of(clone->store);
+	ti = fold_target(low, clone);
+	if (!ti)
+		return false;
+	low->loop->nowait++;
+	verdict = ti->type->map(ti, clone);
+	low->loop->nowait--;
+	assert(verdict == NDM_MAP_REMAPPED);	/* NDM_TARGET_LENDS says so */
+	(void)verdict;
+	low->in_flight++;
+	passed[clone->folded++] = low;
+	return true;
+}
+
+static void clone_unfold(struct ndm_bio *clone)
+{
+	struct ndm_device **passed = ndm_per_bio(clone), *low;
+
+	while (clone->folded) {
+		low = passed[--clone->folded];
+		bio_account(low, clone);
+		in_flight_less(low);
+	}
 }
 
 static void clone_done(struct ndm_bio *clone)
@@ -156,6 +227,8 @@ static void clone_done(struct ndm_bio *clone)
 	struct ndm_device *dev = device_of(bio->store);
 	enum ndm_endio verdict = NDM_ENDIO_DONE;
 
+	if (clone->folded)
+		clone_unfold(clone);
 	if (clone->error == NDM_GIVE_BACK) {
 		clone->error = 0;
 		verdict = NDM_ENDIO_REQUEUE;
@@ -198,6 +271,8 @@ static void clone_map(struct ndm_device *dev, struct ndm_bio *clone)
 	}
 	switch (verdict) {
 	case NDM_MAP_REMAPPED:
+		while (clone_fold(clone))
+			;
 		ndm_submit(clone);
 		break;
 	case NDM_MAP_SUBMITTED:
@@ -226,6 +301,10 @@ static struct ndm_bio *clone_make(struct ndm_device *dev, struct ndm_bio *bio,
 	c->done = clone_done;
 	if (ti && ti->per_bio_size)
 		memset(ndm_per_bio(c), 0, ti->per_bio_size);
+	if (nr == bio->nr && ti && ti->type->features & NDM_TARGET_LENDS) {
+		c->loan = bio->loan;
+		c->source = bio->source;
+	}
 	bio->pending++;
 	if (dev->regions)
 		stats_start(dev, c);
@@ -297,12 +376,23 @@ static bool target_takes_zeroes(const struct ndm_target *ti)
 	return ti->devs != NULL;
 }
 
+/* Data that is not there yet goes through those only that do not look at it. */
+static bool source_passes(const struct ndm_device *dev, const struct ndm_bio *bio,
+			  const struct ndm_target *ti, uint64_t nr)
+{
+	return nr == bio->nr && ti->type->features & NDM_TARGET_LENDS && !dev->regions;
+}
+
 /* one piece of one target; errors go into bio->error */
 static void piece_send(struct ndm_device *dev, struct ndm_bio *bio, struct ndm_target *ti,
 		       uint64_t skip, uint64_t nr)
 {
 	unsigned copies = 1, i;
 
+	if (bio->source && !source_passes(dev, bio, ti, nr)) {
+		bio->error = -EOPNOTSUPP;
+		return;
+	}
 	switch (bio->op) {
 	case NDM_DISCARD:
 		copies = ti->num_discard;
@@ -464,6 +554,7 @@ static void device_submit(struct ndm_store *store, struct ndm_bio *bio)
 const struct ndm_store_ops device_store_ops = {
 	.scheme = "dev",
 	.submit = device_submit,
+	.takes_sources = true,
 };
 
 /* ---- events ---- */

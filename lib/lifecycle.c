@@ -499,6 +499,19 @@ static int status_home(struct ndm_device *dev, enum ndm_status kind, unsigned fl
 	return 0;
 }
 
+/* targets may wait here, so the table must not go meanwhile */
+static void prestatus(struct ndm_table *t, unsigned flags)
+{
+	unsigned i;
+
+	t->users++;
+	for (i = 0; i < t->n; i++)
+		if (t->targets[i].type->prestatus)
+			t->targets[i].type->prestatus(&t->targets[i], flags);
+	if (--t->users == 0)
+		ndm_wake_all(&t->idle);
+}
+
 int ndm_device_status(struct ndm_device *dev, enum ndm_status kind, unsigned flags, bool inactive,
 		      struct ndm_target_status **out, unsigned *n, bool *read_only)
 {
@@ -511,6 +524,8 @@ int ndm_device_status(struct ndm_device *dev, enum ndm_status kind, unsigned fla
 	t = inactive ? dev->inactive : dev->live;
 	if (read_only)
 		*read_only = t && t->read_only;
+	if (t && kind == NDM_STATUS_INFO)
+		prestatus(t, flags);
 	if (t)
 		err = status_home(dev, kind, flags, t, out, n);
 	device_leave(dev);

@@ -30,7 +30,7 @@ libndm_core_la_SOURCES += lib/pool.c
 libndm_core_la_SOURCES += lib/slots.c
 libndm_core_la_SOURCES += lib/stats.c
 libndm_core_la_SOURCES += lib/kit/copy.c
-libndm_core_la_SOURCES += lib/kit/dirty-log.c lib/kit/dirty-log.h lib/kit/patient.h
+libndm_core_la_SOURCES += lib/kit/dirty-log.c lib/kit/dirty-log.h lib/kit/patient.h lib/kit/stream.h
 libndm_core_la_SOURCES += lib/store.c
 libndm_core_la_SOURCES += lib/str.c
 libndm_core_la_SOURCES += lib/sync.c
@@ -60,5 +60,6 @@ noinst_LTLIBRARIES += libndm-core.la
 lib_LTLIBRARIES += libndm.la
 include lib/kit/local.mk
 include lib/luks/local.mk
+include lib/meta/local.mk
 include lib/verity/local.mk
 include lib/os/local.mk

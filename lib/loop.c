@@ -268,11 +268,18 @@ void ndm_loop_begin(struct ndm_loop *loop)
 {
 	assert(!loop->running);
 	loop->running = true;
+	loop->lending = true;
+}
+
+bool ndm_may_lend(const struct ndm_loop *loop)
+{
+	return loop->lending;
 }
 
 void ndm_loop_end(struct ndm_loop *loop)
 {
 	assert(loop->running);
+	loop->lending = false;
 	loop_turn(loop);
 	loop->running = false;
 	timers_arm(loop);
@@ -283,6 +290,7 @@ void ndm_loop_end(struct ndm_loop *loop)
 void ndm_loop_wait(struct ndm_loop *loop, uint64_t timeout_ns)
 {
 	ndm_loop_begin(loop);
+	loop->lending = false;
 	if (loop->nready || atomic_load_explicit(&loop->mailbox, memory_order_relaxed))
 		timeout_ns = 0;
 	if (timeout_ns)

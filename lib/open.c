@@ -151,6 +151,8 @@ void io_start(struct ndm_io *io)
 	bio->nr = io->bytes >> NDM_SECTOR_SHIFT;
 	bio->data = io->data;
 	bio->extents = io->extents;
+	bio->loan = io->loan;
+	bio->source = io->source;
 	bio->origin = bio->sector;
 	bio->done = io_done;
 	ndm_submit(bio);
@@ -175,16 +177,19 @@ static int io_check(const struct ndm_opener *o, const struct ndm_io *io)
 void ndm_io_submit(struct ndm_opener *o, struct ndm_io *io)
 {
 	uint64_t block = o->store->limits.logical_block_bytes;
+	bool odd = ((io->offset | io->bytes) & (block - 1)) && io->op != NDM_FLUSH;
 
 	io->opener = o;
 	io->tracked = false;
 	o->device->stats.requests[io->op]++;
 	io->error = io_check(o, io);
+	if (!io->error && odd && io->source)
+		io->error = -EOPNOTSUPP;
 	if (io->error || (!io->bytes && io->op != NDM_FLUSH)) {
 		io->done(io);
 		return;
 	}
-	if (((io->offset | io->bytes) & (block - 1)) && io->op != NDM_FLUSH) {
+	if (odd) {
 		align_submit(o, io);
 		return;
 	}

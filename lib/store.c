@@ -101,6 +101,8 @@ int store_open(struct ndm_loop *loop, const char *spec, unsigned mode, struct nd
 	*out = store_shared(loop, ops, spec, mode & NDM_OPEN_WRITE);
 	if (*out) {
 		(*out)->refs++;
+		if (ops->grow)
+			ops->grow(*out);	/* a new table may be there because it has grown */
 		return 0;
 	}
 	err = store_open_mode(loop, ops, spec, mode, out, &reason);

@@ -233,6 +233,17 @@ int ndm_dev_find(struct ndm_target *ti, const char *path, struct ndm_dev **out)
 	return err;
 }
 
+const struct ndm_store *ndm_own_store(const struct ndm_target *ti)
+{
+	return &ti->device->store;
+}
+
+void ndm_dev_grow(struct ndm_dev *d)
+{
+	if (d->store->ops->grow)
+		d->store->ops->grow(d->store);
+}
+
 void ndm_dev_section(struct ndm_dev *d, uint64_t start, uint64_t nr)
 {
 	d->start = start;

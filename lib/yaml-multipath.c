@@ -37,11 +37,7 @@ static const char *const selectors[] = {
 static void put_word(struct ndm_str *out, const char *word)
 {
 	ndm_printf(out, "%s", out->len ? " " : "");
-	for (; *word; word++) {
-		if (strchr(" \t\n\v\f\r\\", *word))
-			ndm_str_put(out, "\\", 1);
-		ndm_str_put(out, word, 1);
-	}
+	ndm_table_put_word(out, word, strlen(word));
 }
 
 static void put_number(struct ndm_str *out, uint64_t number)

@@ -10,10 +10,13 @@ target_pages = \
 	man/generated/ndm-integrity.7 \
 	man/generated/ndm-verity.7 \
 	man/generated/ndm-multipath.7 \
+	man/generated/ndm-cache.7 \
+	man/generated/ndm-clone.7 \
 	man/generated/ndm-crypt.7 \
 	man/generated/ndm-delay.7 \
 	man/generated/ndm-dust.7 \
 	man/generated/ndm-ebs.7 \
+	man/generated/ndm-era.7 \
 	man/generated/ndm-error.7 \
 	man/generated/ndm-flakey.7 \
 	man/generated/ndm-linear.7 \
@@ -26,7 +29,10 @@ target_pages = \
 	man/generated/ndm-snapshot.7 \
 	man/generated/ndm-striped.7 \
 	man/generated/ndm-switch.7 \
+	man/generated/ndm-thin.7 \
+	man/generated/ndm-thin-pool.7 \
 	man/generated/ndm-unstriped.7 \
+	man/generated/ndm-writecache.7 \
 	man/generated/ndm-zero.7
 noinst_PROGRAMS += contrib/mkman
 contrib_mkman_LDADD = libndm-core.la

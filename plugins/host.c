@@ -17,7 +17,6 @@
 #include "host.h"
 
 #define TABLE_DEVICE "ndm"			/* the name of the device that table= makes */
-#define YAML_BYTES_MAX (16u << 20)
 
 struct host {
 	struct ndm_world *world;
@@ -89,32 +88,6 @@ static int make_from_table(struct host *h, const char *text, struct ndm_str *why
 	return err;
 }
 
-static int read_file(const char *path, char **text, size_t *bytes, struct ndm_str *why)
-{
-	FILE *f = fopen(path, "re");
-	struct ndm_str s = { 0 };
-	char buf[1024];			/* on a task's stack */
-	size_t n;
-	int err = 0;
-
-	if (!f) {
-		err = -errno;
-		ndm_printf(why, "%s: %s", path, strerror(-err));
-		return err;
-	}
-	while ((n = fread(buf, 1, sizeof buf, f)) && s.len <= YAML_BYTES_MAX)
-		ndm_str_put(&s, buf, n);
-	if (ferror(f) || s.len > YAML_BYTES_MAX) {
-		err = ferror(f) ? -EIO : -EFBIG;
-		ndm_printf(why, "%s: %s", path, strerror(-err));
-		ndm_str_free(&s);
-	}
-	fclose(f);
-	*text = s.text;
-	*bytes = s.len;
-	return err;
-}
-
 /* nbdkit does not say who a client is: rather no volume than one that is open to everybody. */
 static int check_allow(const struct ndm_config *config, const char *path, struct ndm_str *why)
 {
@@ -132,13 +105,8 @@ static int check_allow(const struct ndm_config *config, const char *path, struct
 static int make_from_yaml(struct host *h, const char *path, struct ndm_str *why)
 {
 	struct ndm_str plan = { 0 };
-	char *text = NULL;
-	size_t bytes;
-	int err = read_file(path, &text, &bytes, why);
+	int err = ndm_config_read(path, &h->config, why);
 
-	if (!err)
-		err = ndm_config_parse(path, text ? text : "", bytes, &h->config, why);
-	free(text);
 	if (!err)
 		err = check_allow(h->config, path, why);
 	if (!err)
@@ -423,6 +391,8 @@ int host_io(struct host *h, struct ndm_opener *opener, enum ndm_op op, unsigned 
 	r.io.bytes = bytes;
 	r.io.data = (struct ndm_data){ .iov = &iov, .iovcnt = buf ? 1 : 0 };
 	r.io.extents = extents;
+	r.io.loan = NULL;
+	r.io.source = NULL;
 	r.io.done = request_done;
 	r.io.error = 0;
 	ndm_lead_call(h->lead, &r.call);

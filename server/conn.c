@@ -271,7 +271,7 @@ void conn_close(struct conn *c)
 			area_put(&c->worker->pool, c->pending);
 		c->pending = NULL;
 		c->partial = NULL;
-		if (partial)
+		if (partial && !partial->piece_out)	/* else piece_done() frees it */
 			request_free(partial);
 	}
 	conn_check_end(c);

@@ -43,7 +43,11 @@ struct request {
 	size_t buf_bytes;
 	struct area *area;			/* or a share of what was received */
 	struct iovec iov;			/* what io.data shows */
+	struct ndm_source source;		/* pieces.c */
+	uint64_t taken;				/* bytes of the payload that the store has already */
+	bool pieces, submitting, piece_out;
 	struct ndm_extents extents;
+	struct ndm_loan loan;			/* READ: where the store's own memory is the reply's body */
 	/* the reply */
 	const uint8_t *body;
 	size_t body_bytes;
@@ -76,6 +80,7 @@ struct conn {
 	bool held : 1;				/* over a limit: not reading */
 	bool draining : 1;			/* the server ends */
 	bool big_writes : 1;			/* the last payload was a large one */
+	bool lends : 1;				/* the last read was answered with a loan */
 	bool unix_socket : 1, roomy : 1;	/* its send buffer is the kernel's default, or ours */
 
 	/* transmission */
@@ -88,8 +93,10 @@ struct conn {
 	struct request *out, *out_last;		/* replies to be sent */
 	size_t out_bytes;			/* of them */
 	size_t out_done;			/* bytes of the first one that have been sent */
+	unsigned lent;				/* replies in out whose body is a loan */
 	struct request *partial;		/* its payload is still coming */
 	size_t partial_bytes;			/* how much of it has come */
+	unsigned piece_pause;			/* so many writes are not tried by pieces */
 	uint64_t discard;			/* bytes of payload that nobody wants */
 	struct area *pending;			/* received, but over a limit */
 	size_t pending_at, pending_bytes;
@@ -136,7 +143,13 @@ void transmit_readable(struct conn *);
 void transmit_revive(struct conn *);		/* goes on with what was received before */
 void transmit_again(struct conn *);		/* it was over a limit */
 
+/* pieces.c */
+/* A write of which nothing has come yet; false: not in pieces. */
+bool pieces_begin(struct conn *, struct request *);
+bool pieces_receive(struct conn *, size_t *turn_bytes);	/* true: more may be there at once */
+
 /* reply.c */
+bool request_buffer(struct request *, uint64_t bytes);	/* of its own; false: no memory */
 struct request *request_new(struct conn *, uint64_t cookie);
 void request_free(struct request *);
 void request_drop_data(struct request *);	/* buffers, before the reply is sent */
@@ -144,6 +157,7 @@ void reply_ok(struct request *);		/* whatever belongs to it is in buf or extents
 void reply_error(struct request *, uint32_t nbd_error);
 uint32_t reply_errno(const struct request *, int err);
 void reply_send(struct conn *);			/* as much as the socket takes */
+void reply_settle(struct conn *);		/* loans that could not be sent: copied, now */
 void reply_drop_all(struct conn *);
 
 #endif

@@ -114,27 +114,37 @@ const char *image_text(struct image_reader *r)
 
 /* ---- all devices ---- */
 
-static struct ndm_device **hold_all(struct ndmd *d, unsigned *n)
+typedef int device_fn(struct ndm_device *, void *arg, struct ndm_str *why);
+
+/*
+ * fn for each device there is now, up to the first error.  It may wait, so all are held; first,
+ * if there is one, hears how many they are.
+ */
+static int for_all(struct ndmd *d, void (*first)(void *arg, unsigned n), device_fn *fn, void *arg,
+		   struct ndm_str *why)
 {
 	struct ndm_device *dev, **list;
+	unsigned n = 0, i;
+	int err = 0;
 
-	*n = 0;
 	for (dev = ndm_device_first(d->context); dev; dev = ndm_device_next(dev))
-		++*n;
-	list = calloc(*n + 1, sizeof *list);
-	*n = 0;
-	for (dev = ndm_device_first(d->context); dev && list; dev = ndm_device_next(dev)) {
+		n++;
+	list = calloc(n + 1, sizeof *list);
+	if (!list)
+		return -ENOMEM;
+	n = 0;
+	for (dev = ndm_device_first(d->context); dev; dev = ndm_device_next(dev)) {
 		ndm_device_hold(dev);
-		list[(*n)++] = dev;
+		list[n++] = dev;
 	}
-	return list;
-}
-
-static void put_all(struct ndm_device **list, unsigned n)
-{
+	if (first)
+		first(arg, n);
+	for (i = 0; i < n && !err; i++)
+		err = fn(list[i], arg, why);
 	while (n)
 		ndm_device_put(list[--n]);
 	free(list);
+	return err;
 }
 
 /* ---- what cannot be handed over ---- */
@@ -175,24 +185,21 @@ static int check_one(struct ndm_device *dev, bool inactive, const char *backings
 	return err;
 }
 
+static int check_both(struct ndm_device *dev, void *backings, struct ndm_str *why)
+{
+	int err = check_one(dev, false, backings, why);
+
+	return err ? err : check_one(dev, true, backings, why);
+}
+
 int image_check_devices(struct ndmd *d, struct ndm_str *why)
 {
 	struct ndm_str backings = { 0 };
-	struct ndm_device **list;
-	unsigned i, n;
-	int err = 0;
+	int err;
 
-	list = hold_all(d, &n);
-	if (!list)
-		return -ENOMEM;
 	ndm_context_backings(d->context, &backings);
-	for (i = 0; i < n && !err; i++) {
-		err = check_one(list[i], false, backings.text, why);
-		if (!err)
-			err = check_one(list[i], true, backings.text, why);
-	}
+	err = for_all(d, NULL, check_both, backings.text, why);
 	ndm_str_free(&backings);
-	put_all(list, n);
 	return err;
 }
 
@@ -221,8 +228,9 @@ static int pack_table(struct ndm_device *dev, bool inactive, struct image *im)
 	return 0;
 }
 
-static int pack_device(struct ndm_device *dev, struct image *im)
+static int pack_device(struct ndm_device *dev, void *arg, struct ndm_str *why)
 {
+	struct image *im = arg;
 	struct ndm_device_memory m;
 	struct ndm_device_info info;
 	struct ndm_str stats = { 0 };
@@ -242,6 +250,7 @@ static int pack_device(struct ndm_device *dev, struct image *im)
 	image_put_number(im, (m.had_table ? 1 : 0) | (m.request_based ? 2 : 0) |
 			 (m.deferred_remove ? 4 : 0));
 	image_put(im, m.declared, m.declared_bytes);
+	(void)why;
 	err = ndm_device_stats_save(dev, &stats);
 	image_put(im, stats.text, stats.len);
 	ndm_str_free(&stats);
@@ -250,24 +259,21 @@ static int pack_device(struct ndm_device *dev, struct image *im)
 	return err ? err : pack_table(dev, true, im);
 }
 
+static void pack_count(void *im, unsigned n)
+{
+	image_put_number(im, n);
+}
+
 int image_pack_devices(struct ndmd *d, struct image *im, struct ndm_str *why)
 {
 	struct ndm_str backings = { 0 };
-	struct ndm_device **list;
-	unsigned i, n;
-	int err = 0;
+	int err;
 
-	list = hold_all(d, &n);
-	if (!list)
-		return -ENOMEM;
 	ndm_context_backings(d->context, &backings);
 	image_put_number(im, FORMAT);
 	image_put_text(im, backings.text ? backings.text : "");
 	ndm_str_free(&backings);
-	image_put_number(im, n);
-	for (i = 0; i < n && !err; i++)
-		err = pack_device(list[i], im);
-	put_all(list, n);
+	err = for_all(d, pack_count, pack_device, im, why);
 	if (!err && im->no_memory)
 		err = -ENOMEM;
 	if (err)

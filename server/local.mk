@@ -25,7 +25,7 @@ server_parts = \
 	server/ndmd.c server/ndmd.h \
 	server/opening.c \
 	server/options.c \
-	server/parcel.c \
+	server/parcel.c server/pieces.c \
 	server/pool.c server/pool.h \
 	server/reply.c \
 	server/state-file.c \

@@ -630,7 +630,7 @@ static void raise_limits(void)
 static int read_config(struct ndmd *d)
 {
 	struct ndm_str why = { 0 };
-	int err = volumes_read(d->opt.config, &d->config, &why);
+	int err = ndm_config_read(d->opt.config, &d->config, &why);
 
 	log_lines(d, NDM_LOG_ERROR, &why);
 	if (!err)

@@ -99,7 +99,6 @@ void ndmd_apply(struct ndmd *);			/* the YAML file again */
 /* volumes.c */
 bool volumes_create_names(const char *line, const char *name);	/* is it of that device? */
 int volumes_create(struct ndmd *, const char *line, struct ndm_str *why) ndm_waits;
-int volumes_read(const char *path, struct ndm_config **, struct ndm_str *why);
 int volumes_bring(struct ndmd *, struct ndm_config *, bool dry, struct ndm_str *plan,
 		  struct ndm_str *why) ndm_waits;
 int volumes_apply(struct ndmd *, const char *yaml, size_t bytes, bool dry, struct ndm_str *plan,

@@ -49,7 +49,7 @@ void parcel_park(struct worker *w)
 static bool conn_quiet(const struct conn *c)
 {
 	const struct request *r;
-	unsigned answered = !!c->partial;
+	unsigned answered = c->partial && !c->partial->piece_out;
 
 	if (c->opening || is_encrypted(c) || c->finished)
 		return false;
@@ -121,10 +121,13 @@ static void pack_partial(const struct conn *c, struct image *out)
 	p = nbd_put16(p, r->flags);
 	p = nbd_put16(p, r->type);
 	p = nbd_put64(p, r->cookie);
-	p = nbd_put64(p, r->offset);
-	p = extended ? nbd_put64(p, r->length) : nbd_put32(p, (uint32_t)r->length);
+	/* the store has had r->taken bytes: what is left is a write by itself */
+	p = nbd_put64(p, r->offset + r->taken);
+	p = extended ? nbd_put64(p, r->length - r->taken) :
+		       nbd_put32(p, (uint32_t)(r->length - r->taken));
 	image_put_raw(out, head, (size_t)(p - head));
-	image_put_raw(out, r->buf, c->partial_bytes);
+	if (r->buf)
+		image_put_raw(out, r->buf, c->partial_bytes);
 }
 
 static void pack_received(const struct conn *c, struct image *im)

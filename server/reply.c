@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "conn.h"
 #include "meta.h"
@@ -15,6 +16,7 @@
 
 #define SEND_IOV 128				/* pieces of one system call */
 #define HOLE_MIN_BYTES 512u			/* zeroes worth a chunk that says so */
+#define PROBE_MIN_BYTES (32u << 10)		/* reads worth a system call to look for zeroes */
 #define STATUS_EXTENTS_MAX 65536u		/* in one answer; the client asks for the rest */
 
 /* ---- requests ---- */
@@ -32,10 +34,21 @@ struct request *request_new(struct conn *c, uint64_t cookie)
 	r->buf = NULL;
 	r->area = NULL;
 	r->extents = (struct ndm_extents){ 0 };
+	r->loan.at = NULL;
+	r->taken = 0;
+	r->pieces = r->submitting = r->piece_out = false;
 	r->body = NULL;
 	r->body_bytes = 0;
 	c->in_flight++;
 	return r;
+}
+
+bool request_buffer(struct request *r, uint64_t bytes)
+{
+	r->buf_bytes = (size_t)bytes;
+	r->buf = pool_get(&r->conn->worker->pool, r->buf_bytes);
+	r->iov = (struct iovec){ r->buf, r->buf_bytes };
+	return r->buf != NULL;
 }
 
 /* The connections that this worker's byte limit has stopped may try again. */
@@ -101,6 +114,8 @@ static void reply_queue(struct request *r)
 	else
 		c->out = r;
 	c->out_last = r;
+	if (r->loan.at)
+		c->lent++;
 	c->out_bytes += r->head_bytes + r->body_bytes;
 	worker_dirty(c);
 }
@@ -139,12 +154,13 @@ static bool wants_chunks(const struct request *r)
 	       (r->type == NBD_CMD_READ || r->type == NBD_CMD_BLOCK_STATUS);
 }
 
-void reply_error(struct request *r, uint32_t error)
+static void head_error(struct request *r, uint32_t error)
 {
 	uint8_t *p;
 
 	COUNT(r->conn->worker, replies_failed, 1);
 	request_drop_data(r);
+	r->loan.at = NULL;
 	r->body_bytes = 0;
 	if (!wants_chunks(r)) {
 		head_simple(r, error);
@@ -154,7 +170,40 @@ void reply_error(struct request *r, uint32_t error)
 		p = nbd_put16(p, 0);
 		r->head_bytes = (unsigned)(p - r->head);
 	}
+}
+
+void reply_error(struct request *r, uint32_t error)
+{
+	head_error(r, error);
 	reply_queue(r);
+}
+
+/* ---- loans ---- */
+
+/*
+ * The body from byte `from` on becomes the request's own.  0, or -errno: the file has become
+ * shorter, or cannot be read.
+ */
+static int loan_copy(struct request *r, size_t from)
+{
+	uint8_t *to = r->buf;
+	ssize_t got;
+
+	if (r->loan.fd < 0) {
+		memcpy(to + from, r->body + from, r->body_bytes - from);
+		from = r->body_bytes;
+	}
+	for (; from < r->body_bytes; from += (size_t)got) {
+		got = pread(r->loan.fd, to + from, r->body_bytes - from,
+			    (off_t)(r->loan.offset + from));
+		if (got < 0 && errno == EINTR)
+			got = 0;
+		else if (got <= 0)
+			return got ? -errno : -EIO;
+	}
+	r->body = to;
+	r->loan.at = NULL;
+	return 0;
 }
 
 /* Data that is not zero mostly says so with its first bytes. */
@@ -168,23 +217,41 @@ static bool all_zero(const uint8_t *p, size_t bytes)
 	return !word && !memcmp(p, p + sizeof word, bytes - sizeof word);
 }
 
+/*
+ * Zeroes are worth a chunk of their own, loan or not; but only memory of this process may be
+ * looked at.  Of a file's pages the kernel shows us the first ones, where that costs little.
+ */
+static bool body_is_zero(struct request *r)
+{
+	uint64_t first;
+
+	if (!r->loan.at || r->loan.fd < 0)
+		return all_zero(r->body, r->length);
+	if (r->length < PROBE_MIN_BYTES ||
+	    pread(r->loan.fd, &first, sizeof first, (off_t)r->loan.offset) != sizeof first || first)
+		return false;
+	return !loan_copy(r, 0) && all_zero(r->body, r->length);
+}
+
 static void head_read(struct request *r)
 {
 	uint8_t *p;
 
-	r->body = r->buf;
+	r->body = r->loan.at ? r->loan.at : r->buf;
 	r->body_bytes = r->length;
+	r->conn->lends = r->loan.at != NULL;
 	if (!wants_chunks(r)) {
 		head_simple(r, 0);
 		return;
 	}
 	if (!r->length) {			/* a data chunk must not be empty */
 		p = put_chunk(r, r->head, NBD_CHUNK_FLAG_DONE, NBD_CHUNK_NONE, 0);
-	} else if (!(r->flags & NBD_CMD_FLAG_DF) && all_zero(r->buf, r->length)) {
+	} else if (!(r->flags & NBD_CMD_FLAG_DF) && body_is_zero(r)) {
 		p = put_chunk(r, r->head, NBD_CHUNK_FLAG_DONE, NBD_CHUNK_OFFSET_HOLE, 12);
 		p = nbd_put64(p, r->offset);
 		p = nbd_put32(p, (uint32_t)r->length);
 		request_drop_data(r);
+		r->loan.at = NULL;
 		r->body_bytes = 0;
 	} else {
 		p = put_chunk(r, r->head, NBD_CHUNK_FLAG_DONE, NBD_CHUNK_OFFSET_DATA,
@@ -417,9 +484,41 @@ static void sent(struct conn *c, size_t bytes)
 	while ((r = c->out) && bytes >= r->head_bytes + r->body_bytes) {
 		bytes -= r->head_bytes + r->body_bytes;
 		c->out = r->next;
+		if (r->loan.at)
+			c->lent--;
 		request_free(r);
 	}
 	c->out_done = bytes;
+}
+
+/* A reply that is queued turns out to be an error.  False: the client has seen too much of it. */
+static bool reply_turn(struct conn *c, struct request *r, int err)
+{
+	if (r == c->out && c->out_done)
+		return false;
+	c->out_bytes -= r->head_bytes + r->body_bytes;
+	head_error(r, reply_errno(r, err));
+	c->out_bytes += r->head_bytes;
+	return true;
+}
+
+void reply_settle(struct conn *c)
+{
+	struct request *r;
+	size_t done = c->out_done;
+	int err;
+
+	for (r = c->out; r && c->lent; r = r->next, done = 0) {
+		if (!r->loan.at)
+			continue;
+		c->lent--;
+		err = loan_copy(r, done > r->head_bytes ? done - r->head_bytes : 0);
+		if (err && !reply_turn(c, r, err)) {
+			conn_log(c, NDM_LOG_WARNING, "half a reply was sent when its data went away");
+			conn_kill(c);
+			return;
+		}
+	}
 }
 
 void reply_send(struct conn *c)
@@ -438,6 +537,10 @@ void reply_send(struct conn *c)
 				continue;
 			conn_write_on(c);
 			return;
+		}
+		if (put == -EFAULT && c->lent) {	/* a file has become shorter: who reads it? */
+			reply_settle(c);
+			continue;
 		}
 		if (put < 0) {
 			conn_log(c, NDM_LOG_DEBUG, "cannot send: %s", strerror((int)-put));
@@ -462,4 +565,5 @@ void reply_drop_all(struct conn *c)
 		request_free(r);
 	}
 	c->out_bytes = c->out_done = 0;
+	c->lent = 0;
 }

@@ -31,6 +31,7 @@
 #include <event2/event.h>
 
 #include <ndm-control.h>
+#include <ndm-exchange.h>
 
 #include "image.h"
 #include "ndmd.h"
@@ -66,43 +67,7 @@ struct takeover {
 static void unpark_all(struct ndmd *);
 static int read_sockets(struct takeover *);
 
-/* ---- plain sending and receiving; the socket blocks, with a time limit ---- */
-
-static int send_all(int fd, const void *bytes, size_t n)
-{
-	const char *p = bytes;
-	ssize_t put;
-
-	while (n) {
-		put = send(fd, p, n, MSG_NOSIGNAL);
-		if (put < 0 && errno == EINTR)
-			continue;
-		if (put < 0)
-			return errno == EAGAIN ? -ETIMEDOUT : -errno;
-		p += put;
-		n -= (size_t)put;
-	}
-	return 0;
-}
-
-static int recv_all(int fd, void *bytes, size_t n)
-{
-	char *p = bytes;
-	ssize_t got;
-
-	while (n) {
-		got = recv(fd, p, n, 0);
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return errno == EAGAIN ? -ETIMEDOUT : -errno;
-		if (!got)
-			return -ECONNRESET;
-		p += got;
-		n -= (size_t)got;
-	}
-	return 0;
-}
+/* ---- descriptors over a socket that blocks, with a time limit ---- */
 
 union fd_space { char bytes[CMSG_SPACE(FDS_AT_ONCE * sizeof(int))]; struct cmsghdr align; };
 
@@ -193,8 +158,8 @@ static void answer(struct takeover *t, int err)
 {
 	struct ndm_ctl_answer head = { (uint32_t)-err, err ? (uint32_t)t->why.len : 0 };
 
-	if (!send_all(t->fd, &head, sizeof head) && err && t->why.len)
-		send_all(t->fd, t->why.text, t->why.len);
+	if (!ndm_send_all(t->fd, &head, sizeof head) && err && t->why.len)
+		ndm_send_all(t->fd, t->why.text, t->why.len);
 }
 
 /* All is ours again (or still): on with it. */
@@ -268,7 +233,7 @@ static void gone(struct takeover *t)
 	system_notify(text);
 	d->handed_over = true;
 	log_line(&d->log, NDM_LOG_INFO, "process %d has taken over", (int)t->pid);
-	send_all(t->fd, "G", 1);
+	ndm_send_all(t->fd, "G", 1);
 	takeover_free(d);
 	ndmd_leave(d);
 }
@@ -300,9 +265,9 @@ static void pass_on(struct takeover *t)
 	t->phase = PASSED;
 	answer(t, err);
 	if (!err)
-		err = send_all(t->fd, head, sizeof head);
+		err = ndm_send_all(t->fd, head, sizeof head);
 	if (!err)
-		err = send_all(t->fd, t->image.bytes.text, t->image.bytes.len);
+		err = ndm_send_all(t->fd, t->image.bytes.text, t->image.bytes.len);
 	if (!err)
 		err = send_fds(t->fd, t->image.fds, t->image.nfds);
 	if (err)
@@ -575,13 +540,13 @@ static int recv_answer(int fd, struct ndm_str *why)
 {
 	struct ndm_ctl_answer head;
 	char text[512];
-	int err = recv_all(fd, &head, sizeof head);
+	int err = ndm_receive_all(fd, &head, sizeof head, false);
 
 	if (err || !head.error)
 		return err;
 	if (head.length >= sizeof text)
 		head.length = sizeof text - 1;
-	if (recv_all(fd, text, head.length))
+	if (ndm_receive_all(fd, text, head.length, false))
 		head.length = 0;
 	ndm_printf(why, "the running ndmd refuses: %.*s", (int)head.length, text);
 	return -(int)head.error;
@@ -590,7 +555,7 @@ static int recv_answer(int fd, struct ndm_str *why)
 static int recv_image(struct takeover *t)
 {
 	uint64_t head[2];
-	int err = recv_all(t->fd, head, sizeof head);
+	int err = ndm_receive_all(t->fd, head, sizeof head, false);
 
 	if (err)
 		return err;
@@ -602,7 +567,7 @@ static int recv_image(struct takeover *t)
 		return -ENOMEM;
 	t->image.bytes.cap = t->image.bytes.len = head[0];
 	t->nfds = (unsigned)head[1];
-	err = recv_all(t->fd, t->image.bytes.text, head[0]);
+	err = ndm_receive_all(t->fd, t->image.bytes.text, head[0], false);
 	reader_rewind(t);
 	return err ? err : recv_fds(t->fd, t->fds, t->nfds);
 }
@@ -625,7 +590,7 @@ int takeover_fetch(struct ndmd *d, const char *control, struct ndm_str *why)
 		return t->fd;
 	}
 	patience(t->fd, SUCCESSOR_SECONDS + DRAIN_SECONDS);
-	err = send_all(t->fd, &head, sizeof head);
+	err = ndm_send_all(t->fd, &head, sizeof head);
 	if (!err)
 		err = recv_answer(t->fd, why);
 	if (!err)
@@ -728,10 +693,10 @@ int takeover_commit(struct ndmd *d, struct ndm_str *why)
 {
 	struct takeover *t = d->takeover;
 	char byte = 0;
-	int err = send_all(t->fd, "R", 1);
+	int err = ndm_send_all(t->fd, "R", 1);
 
 	if (!err)
-		err = recv_all(t->fd, &byte, 1);
+		err = ndm_receive_all(t->fd, &byte, 1, false);
 	if (!err && byte != 'G')
 		err = -EBADMSG;
 	if (err == -ECONNRESET)			/* it has died: there is only us */

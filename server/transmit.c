@@ -143,6 +143,12 @@ static uint16_t io_flags(const struct request *r)
 	return flags;
 }
 
+/* OpenSSL would touch the bytes itself; and what cannot be sent now would be copied after all. */
+static bool may_borrow(const struct conn *c, const struct request *r)
+{
+	return r->type == NBD_CMD_READ && !c->tls && !c->writing;
+}
+
 static void submit(struct conn *c, struct request *r)
 {
 	if (!r->length && r->type != NBD_CMD_FLUSH) {
@@ -155,21 +161,15 @@ static void submit(struct conn *c, struct request *r)
 	}
 	r->io.op = commands[r->type].op;
 	r->io.flags = io_flags(r);
-	r->io.offset = r->offset;
-	r->io.bytes = r->length;
+	r->io.offset = r->offset + r->taken;
+	r->io.bytes = r->length - r->taken;
 	r->io.data = (struct ndm_data){ .iov = &r->iov, .iovcnt = 1 };
 	r->io.extents = &r->extents;
+	r->io.source = NULL;
+	r->io.loan = may_borrow(c, r) ? &r->loan : NULL;
 	r->io.done = io_done;
 	r->io.error = 0;
 	ndm_io_submit(c->opener, &r->io);
-}
-
-static bool buffer_for(struct conn *c, struct request *r, uint64_t bytes)
-{
-	r->buf_bytes = (size_t)bytes;
-	r->buf = pool_get(&c->worker->pool, r->buf_bytes);
-	r->iov = (struct iovec){ r->buf, r->buf_bytes };
-	return r->buf != NULL;
 }
 
 /* A BLOCK_STATUS that names some of the negotiated contexts. */
@@ -223,7 +223,9 @@ static size_t take_payload(struct conn *c, struct request *r, uint64_t payload, 
 		payload_complete(c, r, data, payload);
 		return (size_t)payload;
 	}
-	if (!buffer_for(c, r, payload)) {
+	if (!have && c->big_writes && pieces_begin(c, r))
+		return 0;
+	if (!request_buffer(r, payload)) {
 		reply_error(r, NBD_ENOMEM);
 		c->discard = payload - have;
 		return have;
@@ -265,7 +267,7 @@ static size_t take_request(struct conn *c, const struct header *h, struct area *
 	if (h->payload)
 		return take_payload(c, r, h->payload, a, data, have);
 	c->big_writes = false;
-	if (h->type == NBD_CMD_READ && h->length && !buffer_for(c, r, h->length)) {
+	if (h->type == NBD_CMD_READ && h->length && !request_buffer(r, h->length)) {
 		reply_error(r, NBD_ENOMEM);
 		return 0;
 	}
@@ -308,6 +310,8 @@ static bool over_limit(struct conn *c)
 
 	if (c->in_flight >= CONN_REQUESTS_MAX || c->bytes >= CONN_BYTES_MAX ||
 	    c->out_bytes >= CONN_UNSENT_MAX)
+		return true;
+	if (c->writing && c->lends)		/* read ahead of the client, it would be a copy */
 		return true;
 	if (w->bytes >= w->bytes_max && c->bytes) {
 		w->starving = true;
@@ -415,6 +419,8 @@ static bool receive(struct conn *c, size_t *turn_bytes)
 	int n = 0;
 	ssize_t got;
 
+	if (c->partial && c->partial->pieces)
+		return pieces_receive(c, turn_bytes);
 	if (!a) {
 		conn_drop(c, "out of memory");
 		return false;
@@ -486,7 +492,7 @@ void transmit_again(struct conn *c)
 			area_put(&c->worker->pool, a);
 		}
 	}
-	if (c->held || c->closing)
+	if (c->held || c->closing || (c->partial && c->partial->piece_out))
 		return;
 	conn_read_on(c);
 	if (c->tls)

@@ -14,8 +14,6 @@
 #include "ndmd.h"
 #include "state.h"
 
-#define CONFIG_BYTES_MAX (16u << 20)
-
 /* ---- --create ---- */
 
 /* Does a table line begin here: "START LENGTH TYPE"? */
@@ -135,56 +133,6 @@ int volumes_create(struct ndmd *d, const char *text, struct ndm_str *why)
 
 /* ---- YAML ---- */
 
-static int read_file(const char *path, char **text, size_t *bytes)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC), err = 0;
-	size_t have = 0, cap = 0;
-	char *p = NULL, *grown;
-	ssize_t n = 1;
-
-	if (fd < 0)
-		return -errno;
-	while (n > 0 && !err) {
-		if (have == cap) {
-			cap = cap ? 2 * cap : 65536;
-			grown = cap > CONFIG_BYTES_MAX ? NULL : realloc(p, cap);
-			if (!grown) {
-				err = cap > CONFIG_BYTES_MAX ? -EFBIG : -ENOMEM;
-				break;
-			}
-			p = grown;
-		}
-		n = read(fd, p + have, cap - have);
-		if (n < 0)
-			err = -errno;
-		else
-			have += (size_t)n;
-	}
-	close(fd);
-	if (err) {
-		free(p);
-		return err;
-	}
-	*text = p;
-	*bytes = have;
-	return 0;
-}
-
-int volumes_read(const char *path, struct ndm_config **config, struct ndm_str *why)
-{
-	char *text = NULL;
-	size_t bytes = 0;
-	int err;
-
-	err = read_file(path, &text, &bytes);
-	if (err)
-		ndm_printf(why, "%s: %s", path, strerror(-err));
-	else
-		err = ndm_config_parse(path, text, bytes, config, why);
-	free(text);
-	return err;
-}
-
 int volumes_bring(struct ndmd *d, struct ndm_config *config, bool dry, struct ndm_str *plan,
 		  struct ndm_str *why)
 {
@@ -211,7 +159,7 @@ int volumes_apply(struct ndmd *d, const char *yaml, size_t bytes, bool dry, stru
 	if (yaml) {
 		err = ndm_config_parse("(request)", yaml, bytes, &config, why);
 	} else if (d->opt.config) {
-		err = volumes_read(d->opt.config, &config, why);
+		err = ndm_config_read(d->opt.config, &config, why);
 	} else {
 		ndm_printf(why, "ndmd was started without a file of volumes");
 		return -ENOENT;

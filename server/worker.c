@@ -206,6 +206,22 @@ static void send_replies(struct worker *w)
 	}
 }
 
+/*
+ * What stores have lent is good until the loop runs its tasks: it leaves now, and what the
+ * sockets do not take is copied.
+ */
+static void send_loans(struct worker *w)
+{
+	struct conn *c;
+
+	for (c = w->dirty; c; c = c->next_dirty) {
+		if (c->lent)
+			reply_send(c);
+		if (c->lent)
+			reply_settle(c);
+	}
+}
+
 /* Nothing may point at them any more: they leave the other lists first. */
 static void free_finished(struct worker *w)
 {
@@ -234,6 +250,7 @@ void worker_turn(struct worker *w)
 	event_base_loop(w->base, more ? EVLOOP_ONCE | EVLOOP_NONBLOCK : EVLOOP_ONCE);
 	if (w->again)
 		run_again(w);
+	send_loans(w);
 	ndm_loop_end(w->loop);
 	if (w->loop_ready) {
 		w->loop_ready = false;
@@ -242,6 +259,7 @@ void worker_turn(struct worker *w)
 	if (w->arrived || w->dirty || w->finished) {
 		ndm_loop_begin(w->loop);
 		run_arrived(w);
+		send_loans(w);
 		send_replies(w);
 		free_finished(w);
 		ndm_loop_end(w->loop);

@@ -24,6 +24,12 @@
 	X(mirror) \
 	X(snapshot) \
 	X(snapshot_origin) \
-	X(snapshot_merge)
+	X(snapshot_merge) \
+	X(writecache) \
+	X(era) \
+	X(clone) \
+	X(cache) \
+	X(thin_pool) \
+	X(thin)
 
 #endif

@@ -25,3 +25,9 @@ libndm_core_la_SOURCES += targets/snapshot/snapshot.h targets/snapshot/exception
 libndm_core_la_SOURCES += targets/mirror.c
 libndm_core_la_SOURCES += targets/integrity/integrity.h targets/integrity/bitmap.c targets/integrity/format.c targets/integrity/hash.c targets/integrity/io.c targets/integrity/journal.c
 libndm_core_la_SOURCES += targets/integrity/journal-write.c targets/integrity/life.c targets/integrity/recalc.c targets/integrity/replay.c targets/integrity/super.c targets/integrity/table.c targets/integrity/tags.c
+libndm_core_la_SOURCES += targets/writecache/writecache.h targets/writecache/commit.c targets/writecache/entries.c targets/writecache/io.c targets/writecache/life.c targets/writecache/table.c targets/writecache/writeback.c
+libndm_core_la_SOURCES += targets/era/era.h targets/era/era.c targets/era/metadata.c
+libndm_core_la_SOURCES += targets/clone/clone.h targets/clone/clone.c targets/clone/hydrate.c targets/clone/map.c
+libndm_core_la_SOURCES += targets/cache/cache.h targets/cache/queue.h targets/cache/smq.h targets/cache/commit.c targets/cache/metadata.c targets/cache/io.c targets/cache/life.c targets/cache/locks.c targets/cache/migrate.c targets/cache/queue.c targets/cache/smq.c targets/cache/table.c
+libndm_core_la_SOURCES += targets/thin/thin.h targets/thin/devices.c targets/thin/message.c targets/thin/metadata.c targets/thin/pool.c targets/thin/pool-target.c \
+	targets/thin/provision.c targets/thin/thin.c

@@ -33,6 +33,8 @@
 
 #include <ndm-target.h>
 
+#include "lib/kit/patient.h"
+
 #define PAGE_SECTORS 8
 #define WRITE_SECTORS_MAX 2048		/* longer requests are split */
 #define DISCARD_SECTORS_MAX 65536
@@ -344,20 +346,38 @@ static int make_room(struct powerfail *pf, uint64_t nr)
 	return err;
 }
 
-static int do_write(struct powerfail *pf, const struct ndm_bio *bio)
+/* short: of memory, and nothing has been done. */
+static int try_write(struct powerfail *pf, const struct ndm_bio *bio, bool *is_short)
 {
 	int err = -EIO;
 
+	*is_short = false;
 	ndm_lock(&pf->out);
 	if (!pf->off)
 		err = make_room(pf, bio->nr);
-	if (!err)
+	if (!err) {
 		err = write_cache(pf, bio);
+		*is_short = err;
+	}
 	if (!err && bio->flags & NDM_FUA) {
 		pf->fua++;
 		err = write_through(pf, pf->tail);
 	}
 	ndm_unlock(&pf->out);
+	return err;
+}
+
+/* Waits for memory without the mutex: there may be a crash meanwhile. */
+static int do_write(struct powerfail *pf, const struct ndm_bio *bio)
+{
+	unsigned tries = 0;
+	bool is_short;
+	int err = try_write(pf, bio, &is_short);
+
+	while (is_short && tries++ < PATIENT_TRIES) {
+		ndm_sleep(pf->ti->loop, PATIENT_NS);
+		err = try_write(pf, bio, &is_short);
+	}
 	return err;
 }
 
@@ -382,7 +402,7 @@ static int do_discard(struct powerfail *pf, struct ndm_bio *bio)
 static int do_read(struct powerfail *pf, struct ndm_bio *bio)
 {
 	uint64_t sector = device_sector(pf, bio), i;
-	struct write **seen = ndm_calloc(bio->nr, sizeof(struct write *));
+	struct write **seen = patient_zalloc(pf->ti->loop, bio->nr * sizeof(struct write *));
 	int err;
 
 	if (!seen)
@@ -439,8 +459,8 @@ static enum ndm_map powerfail_map(struct ndm_target *ti, struct ndm_bio *bio)
 		return NDM_MAP_SUBMITTED;
 	}
 	if (bio->op == NDM_WRITE && !(bio->flags & NDM_FUA) &&
-	    pf->cached + bio->nr <= pf->cache_max) {
-		ndm_end(bio, write_cache(pf, bio));
+	    pf->cached + bio->nr <= pf->cache_max && !write_cache(pf, bio)) {
+		ndm_end(bio, 0);
 		return NDM_MAP_SUBMITTED;
 	}
 	return NDM_MAP_WAIT;

@@ -325,6 +325,7 @@ static const struct ndm_arg switch_args[] = {
 const struct ndm_target_type ndm_target_switch = {
 	.name = "switch",
 	.version = { 1, 1, 0 },
+	.features = NDM_TARGET_LENDS,
 	.private_size = sizeof(struct switch_target),
 	.args = switch_args,
 	.summary = "Regions of equal size, each sent down a path of its own.",

@@ -106,6 +106,7 @@ static const struct ndm_arg unstriped_args[] = {
 const struct ndm_target_type ndm_target_unstriped = {
 	.name = "unstriped",
 	.version = { 1, 1, 0 },
+	.features = NDM_TARGET_LENDS,
 	.private_size = sizeof(struct unstriped),
 	.args = unstriped_args,
 	.summary = "One stripe of a device that is striped elsewhere.",

@@ -55,12 +55,19 @@ tests_unit_test_multipath_golden_SOURCES = tests/unit/test-multipath-golden.c te
 core_tests += tests/unit/test-switch
 tests_unit_test_switch_SOURCES = tests/unit/test-switch.c tests/unit/box.c tests/unit/box.h
 
+# metadata
+core_tests += tests/unit/test-meta
+tests_unit_test_meta_SOURCES = tests/unit/test-meta.c tests/unit/box.c tests/unit/box.h
+
+core_tests += tests/unit/test-thin
+tests_unit_test_thin_SOURCES = tests/unit/test-thin.c tests/unit/box.c tests/unit/box.h tests/thin-check.c tests/thin-check.h
+
 # encryption
 core_tests += tests/unit/test-cipher
 core_tests += tests/unit/test-crypt
 tests_unit_test_crypt_SOURCES = tests/unit/test-crypt.c tests/unit/box.c tests/unit/box.h
 core_tests += tests/unit/test-luks
-core_tests += tests/unit/test-luks-reencrypt
+core_tests += tests/unit/test-luks-reencrypt tests/unit/test-luks-encrypt
 core_tests += tests/unit/test-verity-format
 core_tests += tests/unit/test-verity
 tests_unit_test_verity_SOURCES = tests/unit/test-verity.c tests/unit/box.c tests/unit/box.h
@@ -82,14 +89,19 @@ shell_tests += tests/interop/cryptsetup.sh
 shell_tests += tests/interop/veritysetup.sh
 shell_tests += tests/interop/verity-signature.sh
 shell_tests += tests/interop/integritysetup.sh
+shell_tests += tests/interop/reencrypt.sh tests/interop/reencrypt-plain.sh
+shell_tests += tests/interop/thin-tools.sh
 shell_tests += tests/interop/reencrypt.sh
 shell_tests += tests/interop/stack-crypto.sh
 shell_tests += tests/interop/luks-yaml.sh
 shell_tests += tests/interop/plugin.sh
 shell_tests += tests/interop/store-files.sh
 shell_tests += tests/interop/multipath.sh
+shell_tests += tests/interop/multipath-status.sh
 shell_tests += tests/interop/multipath-links.sh
 shell_tests += tests/interop/store-remote.sh
+shell_tests += tests/interop/nbd-peer.sh
+EXTRA_DIST += tests/interop/nbd-peer.py
 shell_tests += tests/interop/rbd.sh
 shell_tests += tests/interop/rbd-absent.sh
 shell_tests += tests/interop/suites.sh

@@ -37,7 +37,7 @@ enum cs_option {
 	CS_TIMEOUT, CS_TOKEN_ID, CS_TOKEN_ONLY, CS_TOKEN_REPLACE, CS_TOKEN_TYPE, CS_TRIES, CS_TYPE,
 	CS_UNBOUND, CS_USAGE, CS_USE_RANDOM, CS_USE_URANDOM, CS_UUID, CS_VERBOSE, CS_VERIFY,
 	CS_VERSION, CS_DECRYPT, CS_ENCRYPT, CS_HOTZONE_SIZE, CS_INIT_ONLY, CS_RESILIENCE,
-	CS_RESILIENCE_HASH, CS_RESUME_ONLY, CS_END
+	CS_RESILIENCE_HASH, CS_RESUME_ONLY, CS_REDUCE, CS_FORCE_OFFLINE, CS_END
 };
 
 struct cs {
@@ -87,6 +87,28 @@ char *disk_word(const struct disk *);	/* its name as a word of a table; allocate
 void disk_close(struct disk *);
 int header_open(struct cs *cs, const char *device, bool write, struct disk *, struct ndm_luks **);
 void header_close(struct disk *, struct ndm_luks *);
+
+/* format.c: what the options ask of a new header; its file, if it is to be one */
+int format_fill(struct cs *cs, struct ndm_luks_format *);
+int format_key(struct cs *cs, const struct ndm_luks_format *, uint8_t *key);
+int header_file(struct cs *cs, const char *device, const struct ndm_luks_format *, struct disk *);
+
+/* reencrypt.c, reencrypt-begin.c: what a re-encryption is done with */
+struct work {
+	struct cs *cs;
+	const char *device;
+	struct disk header, apart, *data;
+	struct ndm_luks *l;
+	struct ndm_luks_keys keys;
+	struct secret secret[NDM_LUKS_SLOTS];
+	struct ndm_luks_pass pass[NDM_LUKS_SLOTS];
+	unsigned n;
+};
+int reencrypt_open(struct work *);		/* header and data, to be changed */
+int reencrypt_begin(struct work *);
+/* w->l and w->data of what has no header yet, or shall lose it, are there then */
+int encrypt_begin(struct work *);
+int decrypt_begin(struct work *);
 
 /* kdf.c: --pbkdf and its costs, measured where they are not forced */
 int kdf_choose(struct cs *cs, int version, const char *hash, struct ndm_luks_kdf *);

@@ -182,17 +182,7 @@ int disk_open(struct cs *cs, const char *path, bool write, bool create, struct d
 /* As a word of a table. */
 char *disk_word(const struct disk *d)
 {
-	char *word = malloc(2 * strlen(d->path) + 1), *out = word;
-	const char *p;
-
-	for (p = d->path; word && *p; p++) {
-		if (strchr(" \t\n\\", *p))
-			*out++ = '\\';
-		*out++ = *p;
-	}
-	if (word)
-		*out = '\0';
-	return word;
+	return text_word(d->path);
 }
 
 void disk_close(struct disk *d)

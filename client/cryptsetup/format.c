@@ -36,7 +36,7 @@ static int format_type(struct cs *cs, int *version)
 	return -EINVAL;
 }
 
-static int format_fill(struct cs *cs, struct ndm_luks_format *f)
+int format_fill(struct cs *cs, struct ndm_luks_format *f)
 {
 	const char *cipher = given(cs, CS_CIPHER) ? text(cs, CS_CIPHER) : DEFAULT_CIPHER;
 	uint64_t usual = strstr(cipher, "-xts-") ? 512 : 256;
@@ -72,7 +72,7 @@ static int format_fill(struct cs *cs, struct ndm_luks_format *f)
 	return 0;
 }
 
-static int format_key(struct cs *cs, const struct ndm_luks_format *f, uint8_t *key)
+int format_key(struct cs *cs, const struct ndm_luks_format *f, uint8_t *key)
 {
 	size_t bytes = ndm_luks_format_key_bytes(f);
 	struct secret s;
@@ -94,8 +94,7 @@ static int format_key(struct cs *cs, const struct ndm_luks_format *f, uint8_t *k
 }
 
 /* A header file of its own is made as large as it has to be. */
-static int header_file(struct cs *cs, const char *device, const struct ndm_luks_format *f,
-		       struct disk *d)
+int header_file(struct cs *cs, const char *device, const struct ndm_luks_format *f, struct disk *d)
 {
 	const char *where = given(cs, CS_HEADER) ? text(cs, CS_HEADER) : device;
 	uint64_t need = f->version == 1 ? 4u << 20 :

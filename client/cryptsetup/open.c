@@ -72,8 +72,12 @@ static int two_keys(struct cs *cs, struct ndm_luks *l, const char *device, uint8
 	err = err ? err : ndm_luks_reencrypt_unlock(l, s.bytes, s.n, &k);
 	if (err)
 		say("%s", ndm_luks_why(l));
+	if (!err && !k.old_bytes) {		/* it was plain before */
+		memcpy(key, other, k.fresh_bytes);
+		k.old_bytes = k.fresh_bytes;
+	}
 	*key_bytes = k.old_bytes;
-	cs->other_key = other;
+	cs->other_key = k.fresh_bytes ? other : NULL;
 	cs->other_key_bytes = k.fresh_bytes;
 	secret_free(&s);
 	return err;

@@ -10,6 +10,7 @@
 #include "preload.h"
 
 #include "ndm-control.h"
+#include "ndm-exchange.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -61,46 +62,6 @@ int talk_connect(void)
 	return fd;
 }
 
-static int send_all(int fd, const void *data, size_t length_bytes)
-{
-	const char *p = data;
-
-	while (length_bytes) {
-		ssize_t n = send(fd, p, length_bytes, MSG_NOSIGNAL);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		p += n;
-		length_bytes -= (size_t)n;
-	}
-	return 0;
-}
-
-/* With may_break a signal before the first byte ends the call. */
-static int receive_all(int fd, void *data, size_t length_bytes, int may_break)
-{
-	char *p = data;
-
-	while (length_bytes) {
-		ssize_t n = recv(fd, p, length_bytes, 0);
-
-		if (n < 0 && errno == EINTR) {
-			if (may_break && p == (char *)data)
-				return -EINTR;
-			continue;
-		}
-		if (n < 0)
-			return -errno;
-		if (!n)
-			return -EPIPE;
-		p += n;
-		length_bytes -= (size_t)n;
-	}
-	return 0;
-}
-
 /* One command and its answer.  The result is the server's errno, negative, or ours. */
 int talk_frame(int fd, uint32_t command, const void *body, uint32_t length_bytes, void **answer,
 	       uint32_t *answer_bytes)
@@ -111,13 +72,13 @@ int talk_frame(int fd, uint32_t command, const void *body, uint32_t length_bytes
 
 	*answer = NULL;
 	*answer_bytes = 0;
-	err = send_all(fd, &request, sizeof(request));
+	err = ndm_send_all(fd, &request, sizeof(request));
 	if (!err)
-		err = send_all(fd, body, length_bytes);
+		err = ndm_send_all(fd, body, length_bytes);
 	/* an event that DM_DEV_ARM_POLL asked for has woken poll(2), and is no answer */
 	do {
 		if (!err)
-			err = receive_all(fd, &head, sizeof(head),
+			err = ndm_receive_all(fd, &head, sizeof(head),
 					  command == _IOC_NR(DM_DEV_WAIT));
 	} while (!err && head.error == NDM_CTL_EVENT && !head.length);
 	if (err)
@@ -127,7 +88,7 @@ int talk_frame(int fd, uint32_t command, const void *body, uint32_t length_bytes
 	*answer = malloc(head.length + 1);
 	if (!*answer)
 		return -ENOMEM;
-	err = receive_all(fd, *answer, head.length, 0);
+	err = ndm_receive_all(fd, *answer, head.length, 0);
 	if (err) {
 		free(*answer);
 		*answer = NULL;

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * cipher-adiantum.c - Adiantum (Crowley and Biggers, 2018): "adiantum(xchacha12,aes)" and with
- * xchacha20; one wide block as long as the sector.
+ * cipher-adiantum.c - Adiantum (Crowley and Biggers, 2018): "adiantum(xchacha12,aes)", with
+ * xchacha20, and with other ciphers of 16-byte blocks; one wide block as long as the sector.
  *
  * The sector is L || R, R its last 16 bytes.  M = R + H(L), AES turns it into M', XChaCha under
  * the nonce M' is added to L, and R' = M' - H(L').  H is Poly1305 of length and tweak, plus
  * Poly1305 of NH of L; both Poly1305 without the final addition of a nonce.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <openssl/evp.h>
@@ -27,7 +28,7 @@ struct adiantum {
 	struct ndm_cipher cipher;
 	unsigned rounds;
 	bool keyed;
-	struct ndm_cipher *aes;
+	struct ndm_cipher *block;	/* ecb, with a key of 32 bytes */
 	EVP_MAC_CTX *poly;
 	uint8_t stream_key[32];
 	uint8_t header_key[32], message_key[32];	/* Poly1305: r, then 16 zeroes */
@@ -48,7 +49,7 @@ static int adiantum_setkey(struct ndm_cipher *c, const uint8_t *key, size_t byte
 	memcpy(a->stream_key, key, 32);
 	xchacha_init(state, key, iv, a->rounds);
 	chacha_xor(state, a->rounds, zero, derived, sizeof derived);
-	err = ndm_cipher_setkey(a->aes, derived, 32);
+	err = ndm_cipher_setkey(a->block, derived, 32);
 	memcpy(a->header_key, derived + 32, 16);
 	memcpy(a->message_key, derived + 48, 16);
 	for (i = 0; i < NH_KEY_WORDS; i++)
@@ -147,7 +148,7 @@ static int adiantum_unit(struct adiantum *a, bool encrypt, const uint8_t *iv, co
 	memcpy(mid, in + left, 16);
 	add128(mid, hash);
 	memcpy(nonce, mid, 16);			/* decrypting: this is the nonce already */
-	err = ndm_cipher_crypt(a->aes, encrypt, NULL, mid, mid, 16, 1);
+	err = ndm_cipher_crypt(a->block, encrypt, NULL, mid, mid, 16, 1);
 	if (encrypt)
 		memcpy(nonce, mid, 16);
 	nonce[16] = 1;
@@ -178,7 +179,7 @@ static void adiantum_free(struct ndm_cipher *c)
 {
 	struct adiantum *a = (struct adiantum *)c;
 
-	ndm_cipher_free(a->aes);
+	ndm_cipher_free(a->block);
 	EVP_MAC_CTX_free(a->poly);
 	ndm_secret_free(a, sizeof *a);
 }
@@ -189,33 +190,52 @@ static const struct ndm_cipher_ops adiantum_ops = {
 	.free = adiantum_free,
 };
 
+/* "adiantum(xchacha12,aes)" -> 12 and "ecb(aes)"; 0: it is none */
+static unsigned adiantum_parse(const char *name, char *block, size_t room)
+{
+	static const char *const blocks[] = { "aes", "serpent", "twofish", "camellia" };
+	char inside[NDM_CIPHER_NAME_MAX], *comma, *last;
+	unsigned rounds, i;
+
+	if (!cipher_name_inside(name, "adiantum", inside))
+		return 0;
+	comma = strchr(inside, ',');
+	if (!comma)
+		return 0;
+	*comma++ = 0;
+	rounds = !strcmp(inside, "xchacha12") ? 12 : !strcmp(inside, "xchacha20") ? 20 : 0;
+	last = strchr(comma, ',');
+	if (last && strcmp(last, ",nhpoly1305"))
+		return 0;
+	if (last)
+		*last = 0;
+	for (i = 0; i < sizeof blocks / sizeof *blocks; i++)
+		if (!strcmp(blocks[i], comma)) {
+			snprintf(block, room, "ecb(%s)", comma);
+			return rounds;
+		}
+	return 0;
+}
+
 int cipher_make_adiantum(const char *name, struct ndm_cipher **out)
 {
-	static const struct { const char *name; unsigned rounds; } kinds[] = {
-		{ "adiantum(xchacha12,aes)", 12 },
-		{ "adiantum(xchacha20,aes)", 20 },
-		{ "adiantum(xchacha12,aes,nhpoly1305)", 12 },
-		{ "adiantum(xchacha20,aes,nhpoly1305)", 20 },
-	};
-	const unsigned n = sizeof kinds / sizeof *kinds;
+	char block[32];
+	unsigned rounds = adiantum_parse(name, block, sizeof block);
 	struct adiantum *a;
 	EVP_MAC *mac;
-	unsigned i;
 	int err;
 
-	for (i = 0; i < n && strcmp(kinds[i].name, name); i++)
-		;
-	if (i == n)
+	if (!rounds)
 		return -ENOENT;
 	a = ndm_secret_alloc(sizeof *a);
 	if (!a)
 		return -ENOMEM;
-	a->rounds = kinds[i].rounds;
+	a->rounds = rounds;
 	a->cipher = (struct ndm_cipher){ &adiantum_ops, 1, 32, 500 };
 	mac = EVP_MAC_fetch(NULL, "POLY1305", NULL);
 	a->poly = mac ? EVP_MAC_CTX_new(mac) : NULL;
 	EVP_MAC_free(mac);
-	err = a->poly ? ndm_cipher_new("ecb(aes)", &a->aes) : -ENOMEM;
+	err = a->poly ? ndm_cipher_new(block, &a->block) : -ENOMEM;
 	if (err) {
 		adiantum_free(&a->cipher);
 		return err;

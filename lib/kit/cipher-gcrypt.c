@@ -5,11 +5,13 @@
  *
  * Key lengths are the kernel's.  Serpent takes any number of bytes up to 32: the cipher's own
  * definition pads a short key with one 1 bit and zeroes.  CAST5 keys of 88 bits and more are
- * padded with zeroes (RFC 2144); shorter ones would have 12 rounds, which libgcrypt lacks.
+ * padded with zeroes (RFC 2144).  Shorter ones have 12 rounds, which libgcrypt lacks, as it does
+ * twofish with 24 bytes: those are cipher-block.c's.
  */
 #include <config.h>
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <ndm-target.h>
@@ -51,7 +53,9 @@ struct gcry {
 	struct ndm_cipher cipher;
 	const struct gcry_kind *kind;
 	int mode;
+	char name[32];
 	gcry_cipher_hd_t handle;
+	struct ndm_cipher *other;	/* in use instead, for a key of a length that libgcrypt lacks */
 };
 
 /* Which algorithm this length means; `padded` (32 bytes, zeroed) gets the key as it wants it. */
@@ -71,7 +75,7 @@ static int gcrypt_key(const struct gcry_kind *kind, const uint8_t *key, size_t b
 		break;
 	case GCRY_CIPHER_TWOFISH:
 		if (bytes != 16 && bytes != 32)
-			return -EINVAL;		/* 24 bytes: libgcrypt has no such twofish */
+			return -EINVAL;
 		algorithm = bytes == 16 ? GCRY_CIPHER_TWOFISH128 : GCRY_CIPHER_TWOFISH;
 		break;
 	case GCRY_CIPHER_CAST5:
@@ -96,8 +100,12 @@ static int gcrypt_setkey(struct ndm_cipher *c, const uint8_t *key, size_t bytes)
 	int algorithm = gcrypt_key(g->kind, key, bytes, padded, &padded_bytes), err = 0;
 	gcry_error_t failed;
 
-	if (algorithm < 0)
-		return algorithm;
+	ndm_cipher_free(g->other);
+	g->other = NULL;
+	if (algorithm < 0) {
+		err = cipher_make_block(g->name, &g->other);
+		return err ? -EINVAL : ndm_cipher_setkey(g->other, key, bytes);
+	}
 	if (g->handle)
 		gcry_cipher_close(g->handle);
 	g->handle = NULL;
@@ -120,6 +128,8 @@ static int gcrypt_crypt(struct ndm_cipher *c, bool encrypt, uint8_t *ivs, const 
 	struct gcry *g = (struct gcry *)c;
 	gcry_error_t failed = 0;
 
+	if (g->other)
+		return ndm_cipher_crypt(g->other, encrypt, ivs, in, out, bytes, n);
 	if (!g->handle)
 		return -ENOKEY;
 	if (!c->iv_bytes) {
@@ -149,6 +159,7 @@ static void gcrypt_free(struct ndm_cipher *c)
 
 	if (g->handle)
 		gcry_cipher_close(g->handle);
+	ndm_cipher_free(g->other);
 	ndm_free(g);
 }
 
@@ -188,6 +199,7 @@ int cipher_make_gcrypt(const char *name, struct ndm_cipher **out)
 		return -ENOMEM;
 	g->kind = kind;
 	g->mode = mode;
+	snprintf(g->name, sizeof g->name, "%s", name);
 	g->cipher.ops = &gcrypt_ops;
 	g->cipher.block_bytes = mode == GCRY_CIPHER_MODE_CTR ? 1 : kind->block_bytes;
 	g->cipher.iv_bytes = mode == GCRY_CIPHER_MODE_ECB ? 0 : kind->block_bytes;

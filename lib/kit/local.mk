@@ -7,6 +7,8 @@ kit_crypt_sources = \
 	lib/kit/cipher-adiantum.c \
 	lib/kit/cipher-aead.c \
 	lib/kit/cipher-aegis.c \
+	lib/kit/cipher-block.h lib/kit/cipher-block.c \
+	lib/kit/cipher-cast6.h lib/kit/cipher-cast6.c \
 	lib/kit/cipher-chacha.c \
 	lib/kit/cipher-evp.c \
 	lib/kit/cipher-gcrypt.c \

@@ -64,6 +64,20 @@ static void dump1(const struct ndm_luks *l, const char *device, struct ndm_str *
 
 /* ---- LUKS2 ---- */
 
+static void dump2_flags(const struct ndm_luks *l, unsigned segment, struct ndm_str *out)
+{
+	const struct tree *flags, *c;
+	char name[12];
+
+	snprintf(name, sizeof name, "%u", segment);
+	flags = luks_tree_get(luks_tree_get(luks_tree_get(l->json, "segments"), name), "flags");
+	for (c = flags ? flags->child : NULL; c; c = c->next)
+		if (c->kind == TREE_STRING)
+			ndm_printf(out, "%s%s", c == flags->child ? "\tflags : " : ", ", c->text);
+	if (flags && flags->child)
+		ndm_printf(out, "\n");
+}
+
 static void dump2_segments(const struct ndm_luks *l, struct ndm_str *out)
 {
 	unsigned i;
@@ -86,8 +100,7 @@ static void dump2_segments(const struct ndm_luks *l, struct ndm_str *out)
 		}
 		if (*s->integrity)
 			ndm_printf(out, "\tintegrity: %s\n", s->integrity);
-		if (s->hot || s->backup)
-			ndm_printf(out, "\tflags : %s\n", s->hot ? "in-reencryption" : "backup");
+		dump2_flags(l, i, out);
 		ndm_printf(out, "\n");
 	}
 }
@@ -111,6 +124,41 @@ static void dump2_key(const struct luks_slot *s, struct ndm_str *out)
 	ndm_printf(out, "\tAF hash:    %s\n", s->af_hash);
 }
 
+/* Is there a segment in use that its key is for? */
+static bool slot_bound(const struct ndm_luks *l, int digest)
+{
+	const struct tree *list;
+	char name[12];
+	unsigned i;
+
+	snprintf(name, sizeof name, "%d", digest);
+	list = luks_tree_get(luks_tree_get(luks_tree_get(l->json, "digests"), name), "segments");
+	for (i = 0; i < LUKS_SEGMENTS; i++) {
+		snprintf(name, sizeof name, "%u", i);
+		if (l->segment[i].used && !l->segment[i].backup && luks_tree_has_text(list, name))
+			return true;
+	}
+	return false;
+}
+
+/* What a re-encryption is, and how it survives being cut off. */
+static void dump2_reencrypt(const struct tree *slot, struct ndm_str *out)
+{
+	const struct tree *area = luks_tree_get(slot, "area");
+	const char *mode = luks_tree_text(slot, "mode"), *way = luks_tree_text(slot, "direction");
+	const char *type = luks_tree_text(area, "type"), *hash = luks_tree_text(area, "hash");
+	uint64_t shift;
+	uint32_t bytes;
+
+	if (!mode || !way || !type)
+		return;
+	ndm_printf(out, "\tMode:       %s\n\tDirection:  %s\n\tResilience: %s\n", mode, way, type);
+	if (!strcmp(type, "checksum") && hash && !luks_tree_u32(area, "sector_size", &bytes))
+		ndm_printf(out, "\tHash:       %s\n\tHash data:  %u [bytes]\n", hash, bytes);
+	if (!strcmp(type, "datashift") && !luks_tree_u64(area, "shift_size", &shift))
+		ndm_printf(out, "\tShift size: %" PRIu64 "[bytes]\n", shift);
+}
+
 static void dump2_slots(const struct ndm_luks *l, struct ndm_str *out)
 {
 	static const char *const priorities[] = { "ignored", "normal", "preferred" };
@@ -120,18 +168,21 @@ static void dump2_slots(const struct ndm_luks *l, struct ndm_str *out)
 	for (i = 0; i < l->nslots; i++) {
 		const struct luks_slot *s = &l->slot[i];
 		int digest = luks_slot_digest(l, i);
+		const struct tree *slot;
 		char name[12];
 
 		if (s->kind == SLOT_NONE)
 			continue;
 		snprintf(name, sizeof name, "%u", i);
-		ndm_printf(out, "  %u: %s%s\n", i,
-			   luks_tree_text(luks_tree_get(luks_tree_get(l->json, "keyslots"), name), "type"),
-			   digest < 0 && s->kind == SLOT_KEY ? " (unbound)" : "");
+		slot = luks_tree_get(luks_tree_get(l->json, "keyslots"), name);
+		ndm_printf(out, "  %u: %s%s\n", i, luks_tree_text(slot, "type"),
+			   slot_bound(l, digest) ? "" : " (unbound)");
 		ndm_printf(out, "\tKey:        %u bits\n", 8 * s->key_bytes);
 		ndm_printf(out, "\tPriority:   %s\n", priorities[s->priority]);
 		if (s->kind == SLOT_KEY)
 			dump2_key(s, out);
+		else
+			dump2_reencrypt(slot, out);
 		ndm_printf(out, "\tArea offset:%" PRIu64 " [bytes]\n", s->area_offset);
 		ndm_printf(out, "\tArea length:%" PRIu64 " [bytes]\n", s->area_bytes);
 		if (digest >= 0)

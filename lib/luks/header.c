@@ -171,6 +171,11 @@ unsigned ndm_luks_sector_bytes(const struct ndm_luks *l)
 	return l->segment[0].sector_bytes;
 }
 
+uint64_t ndm_luks_data_offset(const struct ndm_luks *l)
+{
+	return l->version == 1 ? (uint64_t)l->payload_sector << 9 : l->segment[0].offset;
+}
+
 enum ndm_luks_slot ndm_luks_slot_state(const struct ndm_luks *l, int slot)
 {
 	unsigned i, active = 0;

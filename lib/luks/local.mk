@@ -13,7 +13,7 @@ luks_sources = \
 	lib/luks/luks2.c \
 	lib/luks/luks2-json.c \
 	lib/luks/misc.c \
-	lib/luks/reencrypt.c \
+	lib/luks/reencrypt.c lib/luks/reencrypt-begin.c \
 	lib/luks/reencrypt-json.c \
 	lib/luks/table.c \
 	lib/luks/tree.c \
@@ -23,5 +23,5 @@ libndm_core_la_SOURCES += $(luks_sources)
 
 libndm_luks_la_SOURCES = $(luks_sources) $(kit_crypt_sources) lib/alloc.c lib/str.c
 libndm_luks_la_CFLAGS = $(AM_CFLAGS) $(FRAME_CFLAGS)
-libndm_luks_la_LIBADD = $(OPENSSL_LIBS) $(LIBGCRYPT_LIBS) $(LIBARGON2_LIBS)
+libndm_luks_la_LIBADD = $(OPENSSL_LIBS) $(LIBGCRYPT_LIBS) $(NETTLE_LIBS) $(LIBARGON2_LIBS)
 noinst_LTLIBRARIES += libndm-luks.la

@@ -10,6 +10,7 @@
 #include "lib/luks/reencrypt.h"
 
 #define BLOB_MAX 4096			/* two keys, and some words */
+#define SHIFT_MAX (1ull << 30)		/* bytes; a moved segment is worked at in one piece, in memory */
 
 /* ---- finding ---- */
 
@@ -58,26 +59,47 @@ static int slot_of_type(struct ndm_luks *l)
 	return -1;
 }
 
+static int find_mode(struct ndm_luks *l, struct reencrypt *r)
+{
+	static const char *const modes[] = { "reencrypt", "encrypt", "decrypt" };
+	const struct tree *slot = member(l, "keyslots", r->slot);
+	const char *mode = luks_tree_text(slot, "mode"), *way = luks_tree_text(slot, "direction");
+	int i;
+
+	if (!mode || !way || (strcmp(way, "forward") && strcmp(way, "backward")))
+		return luks_fail(l, -EINVAL, "LUKS2: the keyslot of the re-encryption makes no sense");
+	r->backward = !strcmp(way, "backward");
+	for (i = 0; i < 3; i++)
+		if (!strcmp(mode, modes[i])) {
+			r->mode = i;
+			return 0;
+		}
+	return luks_fail(l, -EOPNOTSUPP, "the device is being changed by '%.20s': only cryptsetup can finish "
+			 "that", mode);
+}
+
 static int find_area(struct ndm_luks *l, struct reencrypt *r)
 {
-	const struct tree *slot = member(l, "keyslots", r->slot), *area = luks_tree_get(slot, "area");
-	const char *mode = luks_tree_text(slot, "mode"), *way = luks_tree_text(slot, "direction");
-	const char *type = luks_tree_text(area, "type"), *hash = luks_tree_text(area, "hash");
+	const struct tree *area = luks_tree_get(member(l, "keyslots", r->slot), "area");
+	const char *type = luks_tree_text(area, "type"), *hash = luks_tree_text(area, "hash"), *how = type;
 
-	if (!mode || !way || !type)
+	if (!type)
 		return luks_fail(l, -EINVAL, "LUKS2: the keyslot of the re-encryption makes no sense");
-	if (strcmp(mode, "reencrypt") || strcmp(way, "forward"))
-		return luks_fail(l, -EOPNOTSUPP, "the device is being changed by '%.20s', direction "
-				 "'%.20s': only cryptsetup can finish that", mode, way);
 	r->area_offset = l->slot[r->slot].area_offset;
 	r->area_bytes = l->slot[r->slot].area_bytes;
-	if (!strcmp(type, "none"))
+	if (!strncmp(type, "datashift", 9)) {
+		if (luks_tree_u64(area, "shift_size", &r->shift) || !r->shift || r->shift % 512 ||
+		    r->shift > SHIFT_MAX)
+			return luks_fail(l, -EINVAL, "LUKS2: the shift of the re-encryption makes no sense");
+		how = type[9] == '-' ? type + 10 : "none";
+	}
+	if (!strcmp(how, "none"))
 		return 0;
-	if (!strcmp(type, "journal")) {
+	if (!strcmp(how, "journal")) {
 		r->protection = PROTECT_JOURNAL;
 		return 0;
 	}
-	if (strcmp(type, "checksum"))
+	if (strcmp(how, "checksum"))
 		return luks_fail(l, -EOPNOTSUPP, "the re-encryption protects its data by '%.20s': only "
 				 "cryptsetup can finish that", type);
 	r->protection = PROTECT_CHECKSUM;
@@ -88,36 +110,108 @@ static int find_area(struct ndm_luks *l, struct reencrypt *r)
 	return 0;
 }
 
-/* 0 new, 0 or 1 at work, 0 or 1 old: how far that is */
+/* ---- places ---- */
+
+uint64_t luks_reencrypt_old(const struct ndm_luks *l, const struct reencrypt *r, uint64_t at)
+{
+	return at + l->segment[at < r->head ? r->moved : r->previous].offset;
+}
+
+uint64_t luks_reencrypt_new(const struct ndm_luks *l, const struct reencrypt *r, uint64_t at)
+{
+	return at + l->segment[r->final].offset;
+}
+
+uint64_t luks_reencrypt_total(const struct ndm_luks *l, const struct reencrypt *r, uint64_t device)
+{
+	const struct luks_segment *a = &l->segment[r->previous], *b = &l->segment[r->final];
+	uint64_t total = a->bytes ? a->bytes : b->bytes;
+
+	if (!total && a->offset < device && b->offset < device)
+		total = device - (a->offset > b->offset ? a->offset : b->offset);
+	if (total > INT64_MAX || total > device || a->offset > device - total || b->offset > device - total ||
+	    total < r->head || (r->head && (l->segment[r->moved].offset > device ||
+					    r->head > device - l->segment[r->moved].offset)))
+		return 0;
+	return total;
+}
+
+/* Is this segment, with what lies at byte `at` of the data, where it has to be? */
+static bool in_place(const struct ndm_luks *l, const struct reencrypt *r, const struct luks_segment *s,
+		     bool old, uint64_t at)
+{
+	const struct luks_segment *whole = &l->segment[old ? r->previous : r->final];
+
+	return s->crypt == whole->crypt && at % 512 == 0 &&
+	       s->offset == (old ? luks_reencrypt_old(l, r, at) : luks_reencrypt_new(l, r, at)) &&
+	       (!s->crypt || s->iv_tweak == whole->iv_tweak + (at >> 9));
+}
+
+/* Which segments are old, new, at work: how far it is. */
 static int find_place(struct ndm_luks *l, struct reencrypt *r)
 {
-	const struct luks_segment *final = &l->segment[r->final];
-	int i, n = 0, hot = -1;
+	uint64_t at = 0;
+	bool any = false, good = true, old;
+	int i;
 
-	for (i = 0; i < LUKS_SEGMENTS; i++) {
-		if (!l->segment[i].used || l->segment[i].backup)
-			continue;
-		if (l->segment[i].hot)
-			hot = i;
-		n++;
+	for (i = 0; i < LUKS_SEGMENTS && l->segment[i].used && !l->segment[i].backup; i++) {
+		const struct luks_segment *s = &l->segment[i];
+
+		old = !s->hot && (r->mode == MODE_REENCRYPT ? digest_of(l, "segments", i) == r->digest_old :
+				  s->crypt == (r->mode == MODE_DECRYPT));
+		good = good && in_place(l, r, s, old, at) && (s->bytes || !s->hot);
+		if (s->hot && r->hot)
+			good = false;
+		if (s->hot) {
+			r->at = at;
+			r->hot = s->bytes;
+		} else if (old && r->mode == MODE_DECRYPT && !at && r->head) {
+			r->head_left = true;
+			good = good && s->bytes == r->head;
+		} else if (old) {
+			good = good && (!any || r->high == at);
+			r->low = any ? r->low : at;
+			r->high = s->bytes ? at + s->bytes : UINT64_MAX;
+			any = true;
+		}
+		at += s->bytes;
 	}
-	if (hot >= 0) {
-		r->hot = l->segment[hot].bytes;
-		r->done = l->segment[hot].offset - final->offset;
-		if (l->segment[hot].offset < final->offset || !r->hot || r->hot > 1ull << 40)
-			n = -1;
-	} else if (n == 2) {
-		r->done = l->segment[0].bytes;
-	} else if (n == 1) {
-		r->all_done = digest_of(l, "segments", 0) == r->digest_new;
-	}
-	return n < 1 || n > 3 || (n == 3 && hot != 1) ?
-		luks_fail(l, -EINVAL, "LUKS2: the segments of the re-encryption make no sense") : 0;
+	/* there is an order in which it is done */
+	if (any && r->mode == MODE_DECRYPT && r->shift)
+		good = good && r->low >= r->head && r->head_left && (!r->hot || r->at + r->hot == r->low);
+	else if (any)
+		good = good && (r->backward ? !r->low : !r->hot || r->at + r->hot == r->low);
+	return good && i && r->hot <= 1ull << 40 ? 0 :
+		luks_fail(l, -EINVAL, "LUKS2: the segments of the re-encryption make no sense");
+}
+
+/* A shift comes with a moved segment, and its direction with it. */
+static bool shift_known(const struct ndm_luks *l, const struct reencrypt *r)
+{
+	const struct luks_segment *a = &l->segment[r->final], *b = &l->segment[r->previous];
+	const struct luks_segment *m = &l->segment[r->moved < 0 ? 0 : r->moved];
+
+	if (!r->shift)
+		return r->moved < 0 && a->offset == b->offset && a->bytes == b->bytes;
+	if (r->moved < 0 || m->crypt != b->crypt || !m->bytes || m->bytes > r->shift)
+		return false;
+	if (r->mode == MODE_ENCRYPT)
+		return r->backward && !b->offset && b->bytes && !a->bytes && a->offset == r->shift &&
+		       m->bytes == r->shift && m->offset >= a->offset + b->bytes;
+	return r->mode == MODE_DECRYPT && !r->backward && !a->offset && b->offset == r->shift && !m->offset &&
+	       m->iv_tweak == b->iv_tweak && !a->bytes;
+}
+
+static bool digests_known(const struct ndm_luks *l, const struct reencrypt *r)
+{
+	bool a = l->segment[r->final].crypt, b = l->segment[r->previous].crypt;
+
+	return a == (r->mode != MODE_DECRYPT) && b == (r->mode != MODE_ENCRYPT) && a == (r->digest_new >= 0) &&
+	       b == (r->digest_old >= 0) && r->digest_new != r->digest_old;
 }
 
 int luks_reencrypt_find(struct ndm_luks *l, struct reencrypt *r)
 {
-	const struct luks_segment *a, *b;
 	int err;
 
 	*r = (struct reencrypt){ .slot = l->version == 2 ? slot_of_type(l) : -1 };
@@ -125,18 +219,19 @@ int luks_reencrypt_find(struct ndm_luks *l, struct reencrypt *r)
 		return luks_fail(l, -ENOENT, "Device is not in reencryption.");
 	r->final = segment_of_flag(l, "backup-final");
 	r->previous = segment_of_flag(l, "backup-previous");
+	r->moved = segment_of_flag(l, "backup-moved-segment");
 	if (r->final < 0 || r->previous < 0)
 		return luks_fail(l, -EINVAL, "LUKS2: the segments of the re-encryption make no sense");
-	a = &l->segment[r->final];
-	b = &l->segment[r->previous];
+	r->head = r->moved < 0 ? 0 : l->segment[r->moved].bytes;
 	r->digest_new = digest_of(l, "segments", r->final);
 	r->digest_old = digest_of(l, "segments", r->previous);
 	r->digest_self = digest_of(l, "keyslots", r->slot);
-	err = find_area(l, r);
+	err = find_mode(l, r);
+	err = err ? err : find_area(l, r);
 	if (err)
 		return err;
-	if (!a->crypt || !b->crypt || *a->integrity || *b->integrity || a->offset != b->offset ||
-	    a->bytes != b->bytes || r->digest_new < 0 || r->digest_old < 0 || r->digest_new == r->digest_old)
+	if (!digests_known(l, r) || !shift_known(l, r) || *l->segment[r->final].integrity ||
+	    *l->segment[r->previous].integrity)
 		return luks_fail(l, -EOPNOTSUPP, "this kind of re-encryption only cryptsetup can finish");
 	if (r->digest_self < 0)
 		return luks_fail(l, -EOPNOTSUPP, "the re-encryption has no digest, as old versions of "
@@ -204,6 +299,8 @@ static void put_segment(struct blob *b, const struct tree *t)
 	put_text(b, t, "type");
 	put_u64(b, t, "offset");
 	put_u64(b, t, "size");
+	if (luks_tree_text(t, "type") && !strcmp(luks_tree_text(t, "type"), "linear"))
+		return;
 	put_u64(b, t, "iv_tweak");
 	put_text(b, t, "encryption");
 	put_u32(b, t, "sector_size");
@@ -221,8 +318,7 @@ static char version_letter(struct ndm_luks *l)
 	return 0;
 }
 
-int luks_reencrypt_verify(struct ndm_luks *l, const struct reencrypt *r, const uint8_t *old,
-			  size_t old_bytes, const uint8_t *fresh, size_t fresh_bytes)
+int luks_reencrypt_verify(struct ndm_luks *l, const struct reencrypt *r, const struct ndm_luks_keys *k)
 {
 	const struct tree *slot = member(l, "keyslots", r->slot), *area = luks_tree_get(slot, "area");
 	char head[2] = { 'v', version_letter(l) };
@@ -233,8 +329,10 @@ int luks_reencrypt_verify(struct ndm_luks *l, const struct reencrypt *r, const u
 	if (!b.bytes)
 		return luks_fail(l, -ENOMEM, "no memory");
 	put(&b, head, 2);
-	put(&b, old, old_bytes);
-	put(&b, fresh, fresh_bytes);
+	if (r->digest_old >= 0)
+		put(&b, k->old, k->old_bytes);
+	if (r->digest_new >= 0)
+		put(&b, k->fresh, k->fresh_bytes);
 	put_text(&b, slot, "mode");
 	put_text(&b, slot, "direction");
 	put_text(&b, area, "type");
@@ -244,8 +342,12 @@ int luks_reencrypt_verify(struct ndm_luks *l, const struct reencrypt *r, const u
 		put_text(&b, area, "hash");
 		put_u32(&b, area, "sector_size");
 	}
+	if (r->shift)
+		put_u64(&b, area, "shift_size");
 	put_segment(&b, member(l, "segments", r->previous));
 	put_segment(&b, member(l, "segments", r->final));
+	if (r->moved >= 0)
+		put_segment(&b, member(l, "segments", r->moved));
 	if (!b.bad && head[1] && d->digest_bytes)
 		err = luks_check_digest(d, b.bytes, b.n);
 	else if (!b.bad && head[1])		/* it is being made */
@@ -256,27 +358,27 @@ int luks_reencrypt_verify(struct ndm_luks *l, const struct reencrypt *r, const u
 
 /* ---- moving on ---- */
 
-/* A part of segment s, from byte `from`; bytes 0: to its end */
-static struct tree *part(const struct luks_segment *s, uint64_t from, uint64_t bytes, bool hot)
+/* A part of segment s that lies at `offset`, from byte `from` of the data; bytes 0: to its end */
+static struct tree *part(const struct luks_segment *s, uint64_t offset, uint64_t from, uint64_t bytes, bool hot)
 {
 	struct tree *t = luks_tree_new(TREE_OBJECT, NULL), *flags;
 	int err = t ? 0 : -ENOMEM;
 
-	if (!bytes && s->bytes)
-		bytes = s->bytes - from;
-	err = err ? err : luks_tree_set_text(t, "type", "crypt");
-	err = err ? err : luks_tree_set_u64(t, "offset", s->offset + from);
+	err = err ? err : luks_tree_set_text(t, "type", s->crypt ? "crypt" : "linear");
+	err = err ? err : luks_tree_set_u64(t, "offset", offset);
 	if (!err && bytes)
 		err = luks_tree_set_u64(t, "size", bytes);
 	else if (!err)
 		err = luks_tree_set_text(t, "size", "dynamic");
-	err = err ? err : luks_tree_set_u64(t, "iv_tweak", s->iv_tweak + (from >> 9));
-	err = err ? err : luks_tree_set_text(t, "encryption", s->cipher);
-	err = err ? err : luks_tree_set_number(t, "sector_size", s->sector_bytes);
+	if (!err && s->crypt) {
+		err = luks_tree_set_u64(t, "iv_tweak", s->iv_tweak + (from >> 9));
+		err = err ? err : luks_tree_set_text(t, "encryption", s->cipher);
+		err = err ? err : luks_tree_set_number(t, "sector_size", s->sector_bytes);
+	}
 	if (!err && hot) {
 		flags = luks_tree_new(TREE_ARRAY, NULL);
 		err = luks_tree_add(flags, luks_tree_new(TREE_STRING, "in-reencryption"));
-		err = err ? err : luks_tree_set(t, "flags", flags);
+		err = luks_tree_set(t, "flags", flags) || err ? -ENOMEM : 0;
 	}
 	if (!err)
 		return t;
@@ -292,7 +394,8 @@ static void segments_add(struct segments *s, struct tree *segment, struct tree *
 
 	snprintf(name, sizeof name, "%d", s->n++);
 	s->err = s->err ? s->err : luks_tree_set(s->all, name, segment);
-	s->err = s->err ? s->err : luks_tree_add(digest_list, luks_tree_new(TREE_STRING, name));
+	if (digest_list)
+		s->err = s->err ? s->err : luks_tree_add(digest_list, luks_tree_new(TREE_STRING, name));
 }
 
 static void segments_begin(struct segments *s)
@@ -302,36 +405,89 @@ static void segments_begin(struct segments *s)
 				.of_new = luks_tree_new(TREE_ARRAY, NULL) };
 }
 
+static int list_put(struct ndm_luks *l, int digest, struct tree *list)
+{
+	if (digest >= 0)
+		return luks_tree_set(member(l, "digests", digest), "segments", list);
+	luks_tree_free(list);
+	return 0;
+}
+
 /* Into the header's tree; a digest that is none of the two has no segments. */
 static int segments_put(struct ndm_luks *l, const struct reencrypt *r, struct segments *s)
 {
-	if (s->err) {
+	int err = s->err;
+
+	if (err) {
 		luks_tree_free(s->all);
 		luks_tree_free(s->of_old);
 		luks_tree_free(s->of_new);
-		return luks_fail(l, -ENOMEM, "no memory for the segments");
+	} else {
+		err = luks_tree_set(l->json, "segments", s->all);
+		err |= list_put(l, r->digest_new, s->of_new);
+		err |= list_put(l, r->digest_old, s->of_old);
 	}
-	s->err = luks_tree_set(l->json, "segments", s->all);
-	s->err |= luks_tree_set(member(l, "digests", r->digest_new), "segments", s->of_new);
-	s->err |= luks_tree_set(member(l, "digests", r->digest_old), "segments", s->of_old);
-	return s->err ? luks_fail(l, -ENOMEM, "no memory for the segments") : 0;
+	return err ? luks_fail(l, -ENOMEM, "no memory for the segments") : 0;
 }
 
-int luks_reencrypt_set(struct ndm_luks *l, const struct reencrypt *r, uint64_t done, uint64_t hot,
-		       uint64_t total)
+enum piece { PIECE_NEW, PIECE_HOT, PIECE_OLD };
+
+static enum piece piece_at(const struct reencrypt *r, uint64_t at)
+{
+	if (r->hot && at >= r->at && at - r->at < r->hot)
+		return PIECE_HOT;
+	if ((at >= r->low && at < r->high) || (r->head_left && at < r->head))
+		return PIECE_OLD;
+	return PIECE_NEW;
+}
+
+/* The next byte at which something else begins. */
+static uint64_t piece_end(const struct reencrypt *r, uint64_t at, uint64_t total)
+{
+	const uint64_t ends[] = { r->head, r->low, r->high, r->at, r->at + r->hot };
+	uint64_t end = total;
+	unsigned i;
+
+	for (i = 0; i < sizeof ends / sizeof *ends; i++)
+		if (ends[i] > at && ends[i] < end)
+			end = ends[i];
+	return end;
+}
+
+static void pieces_add(struct ndm_luks *l, const struct reencrypt *r, uint64_t total, struct segments *s)
 {
 	const struct luks_segment *final = &l->segment[r->final], *previous = &l->segment[r->previous];
+	bool open_end = !final->bytes && (!previous->bytes || reencrypt_all_done(r));
+	uint64_t at, end;
+	enum piece what;
+
+	for (at = 0; at < total; at = end) {
+		bool moved = at < r->head && r->head_left;
+
+		what = piece_at(r, at);
+		end = piece_end(r, at, total);
+		while (end < total && piece_at(r, end) == what && (what != PIECE_OLD || end != r->head))
+			end = piece_end(r, end, total);
+		segments_add(s, part(what == PIECE_OLD ? previous : final,
+				     what == PIECE_OLD ? luks_reencrypt_old(l, r, at) : luks_reencrypt_new(l, r, at), at,
+				     end == total && open_end && what != PIECE_HOT && !(moved && what == PIECE_OLD) ?
+				     0 : end - at, what == PIECE_HOT),
+			     what == PIECE_OLD ? (previous->crypt ? s->of_old : NULL) :
+						 (final->crypt ? s->of_new : NULL));
+	}
+}
+
+int luks_reencrypt_set(struct ndm_luks *l, const struct reencrypt *r, uint64_t total)
+{
+	bool a = l->segment[r->previous].crypt, b = l->segment[r->final].crypt;
 	struct segments s;
 
 	segments_begin(&s);
-	if (done)
-		segments_add(&s, part(final, 0, done, false), s.of_new);
-	if (hot)
-		segments_add(&s, part(final, done, hot, true), s.of_new);
-	if (done + hot < total)
-		segments_add(&s, part(previous, done + hot, 0, false), s.of_old);
-	segments_add(&s, luks_tree_copy(member(l, "segments", r->final)), s.of_new);
-	segments_add(&s, luks_tree_copy(member(l, "segments", r->previous)), s.of_old);
+	pieces_add(l, r, total, &s);
+	segments_add(&s, luks_tree_copy(member(l, "segments", r->final)), b ? s.of_new : NULL);
+	segments_add(&s, luks_tree_copy(member(l, "segments", r->previous)), a ? s.of_old : NULL);
+	if (r->moved >= 0)
+		segments_add(&s, luks_tree_copy(member(l, "segments", r->moved)), a ? s.of_old : NULL);
 	return segments_put(l, r, &s);
 }
 
@@ -359,20 +515,24 @@ again:
 
 int luks_reencrypt_end(struct ndm_luks *l, const struct reencrypt *r)
 {
+	const struct luks_segment *final = &l->segment[r->final];
 	struct segments s;
 	char name[12];
 	int i, err;
 
 	segments_begin(&s);
-	segments_add(&s, part(&l->segment[r->final], 0, 0, false), s.of_new);
+	segments_add(&s, part(final, final->offset, 0, final->bytes, false), final->crypt ? s.of_new : NULL);
 	err = segments_put(l, r, &s);
 	for (i = 0; i < (int)l->nslots && !err; i++)
-		if (l->slot[i].kind == SLOT_KEY && digest_of(l, "keyslots", i) == r->digest_old)
+		if (l->slot[i].kind == SLOT_KEY &&
+		    (r->mode == MODE_DECRYPT ||
+		     (r->digest_old >= 0 && digest_of(l, "keyslots", i) == r->digest_old)))
 			luks_slot_from_tree(l, i);
 	luks_slot_from_tree(l, r->slot);
-	snprintf(name, sizeof name, "%d", r->digest_old);
-	luks_tree_remove(luks_tree_get(l->json, "digests"), name);
-	snprintf(name, sizeof name, "%d", r->digest_self);
-	luks_tree_remove(luks_tree_get(l->json, "digests"), name);
+	for (i = 0; i < LUKS_SEGMENTS; i++) {
+		snprintf(name, sizeof name, "%d", i);
+		if (i == r->digest_old || i == r->digest_self || r->mode == MODE_DECRYPT)
+			luks_tree_remove(luks_tree_get(l->json, "digests"), name);
+	}
 	return err ? err : requirement_drop(l);
 }

@@ -320,6 +320,8 @@ static int opening_run(void *arg)
 	err = probe(o);
 	if (err)
 		close(o->f->fd);
+	else
+		file_map(o->f);
 	return err;
 }
 
@@ -346,10 +348,39 @@ int file_open(struct ndm_loop *loop, const char *spec, unsigned mode, struct ndm
 	return err;
 }
 
+struct growing { struct file_store *f; uint64_t bytes; };
+
+static int grow_run(void *arg)
+{
+	struct growing *g = arg;
+	struct stat st;
+
+	if (g->f->block_device)
+		return ioctl(g->f->fd, BLKGETSIZE64, &g->bytes) ? -errno : 0;
+	if (fstat(g->f->fd, &st))
+		return -errno;
+	g->bytes = (uint64_t)st.st_size;
+	return 0;
+}
+
+/* One that has become smaller is left alone: requests behind its end fail, that is all. */
+void file_grow(struct ndm_store *s)
+{
+	struct growing g = { .f = file_of(s) };
+	uint64_t nr;
+
+	if (ndm_offload(s->loop, grow_run, &g))
+		return;
+	nr = (g.bytes & ~((uint64_t)s->limits.logical_block_bytes - 1)) / NDM_SECTOR_BYTES;
+	if (nr > s->nr)
+		s->nr = nr;
+}
+
 static int close_run(void *arg)
 {
 	struct file_store *f = arg;
 
+	file_unmap(f);
 	return close(f->fd) ? -errno : 0;
 }
 

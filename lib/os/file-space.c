@@ -195,6 +195,8 @@ static void space_finish(struct os_req *r, int err)
 
 	r->bounce = NULL;
 	os_req_put(r);
+	if (bio->op == NDM_DISCARD || bio->op == NDM_ZEROES)	/* somebody may have looked meanwhile */
+		file_lend_no_more(f, bio->sector * NDM_SECTOR_BYTES, bio->nr * NDM_SECTOR_BYTES);
 	if (bio->op == NDM_EXTENTS && !err) {
 		if (found->n)
 			extents_report(bio, found);
@@ -239,6 +241,8 @@ void file_space(struct file_store *f, struct ndm_bio *bio)
 		ndm_end(bio, err);
 		return;
 	}
+	if (bio->op == NDM_DISCARD || bio->op == NDM_ZEROES)
+		file_lend_no_more(f, bio->sector * NDM_SECTOR_BYTES, bio->nr * NDM_SECTOR_BYTES);
 	r = os_req_get(loop);
 	if (!r) {
 		ndm_end(bio, -ENOMEM);

@@ -4,8 +4,12 @@
  *
  * A request takes the shortest way that does not make the loop wait for a disk:
  *
+ *   read, who asks may    nothing: file-lend.c lends the page cache's own pages
+ *         be content
  *   read, tmpfs           pread, on the loop
  *   read, page cache      preadv2(RWF_NOWAIT), on the loop; what is not cached: the engine
+ *   write, tmpfs          where data still waits in a socket, the kernel puts it into the
+ *                         mapping by itself (file-lend.c)
  *   write, page cache     pwrite, on the loop.  It copies into the page cache, so it waits for
  *                         a disk only when the kernel throttles dirty pages or a block must be
  *                         mapped whose metadata is not cached; handing each write to another
@@ -188,6 +192,10 @@ static void file_read(struct file_store *f, struct ndm_bio *bio)
 	size_t done = 0;
 	int err = -EAGAIN;
 
+	if (bio->loan && file_lend(f, bio)) {
+		ndm_end(bio, 0);
+		return;
+	}
 	if (f->memory)
 		err = rw_inline(f, bio, 0, &done);
 	else if (f->can_nowait)
@@ -211,6 +219,8 @@ static void file_write(struct file_store *f, struct ndm_bio *bio)
 		ndm_end(bio, -EIO);		/* as the kernel's read-only disk */
 	else if (fua && f->flush_error)
 		ndm_end(bio, f->flush_error);
+	else if (bio->source)
+		ndm_end(bio, file_take(f, bio));
 	else if (fua || !f->write_inline)
 		rw_engine(f, bio, 0);
 	else
@@ -308,4 +318,6 @@ const struct ndm_store_ops file_store_ops = {
 	.open = file_open,
 	.submit = file_submit,
 	.close = file_close,
+	.takes_sources = true,
+	.grow = file_grow,
 };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * file.h - what the parts of the "file" store share: opening and limits (file-open.c), reads,
- * writes and flushes (file.c), everything about space: discards, zeroes, extents
- * (file-space.c).
+ * writes and flushes (file.c), reads without a copy (file-lend.c), everything about space:
+ * discards, zeroes, extents (file-space.c).
  */
 #ifndef NDM_OS_FILE_H
 #define NDM_OS_FILE_H
@@ -26,6 +26,11 @@ struct file_store {
 	bool flushing;
 	struct ndm_bio *flush_now;		/* what the fdatasync under way answers for */
 	struct ndm_bio *flush_head, *flush_tail;	/* submitted since: the next one's */
+
+	/* file-lend.c */
+	char *map;				/* the file, or NULL: nothing is lent */
+	size_t map_bytes;
+	uint8_t *regions;			/* tmpfs: what is known of each */
 };
 
 static inline struct file_store *file_of(struct ndm_store *s)
@@ -36,6 +41,17 @@ static inline struct file_store *file_of(struct ndm_store *s)
 int file_open(struct ndm_loop *, const char *spec, unsigned mode, struct ndm_store **,
 	      struct ndm_str *why) ndm_waits;
 void file_close(struct ndm_store *) ndm_waits;
+void file_grow(struct ndm_store *) ndm_waits;
+
+/* On a worker, when the file is open and its kind is known; before it is closed. */
+void file_map(struct file_store *);
+void file_unmap(struct file_store *);
+/* A READ that can be had without a copy: fills bio->loan, false where it cannot. */
+bool file_lend(struct file_store *, struct ndm_bio *);
+/* A WRITE with a source: 0, or -errno; where nothing was taken it must come with its data. */
+int file_take(struct file_store *, struct ndm_bio *);
+/* these bytes may have gone */
+void file_lend_no_more(struct file_store *, uint64_t offset, uint64_t bytes);
 
 /* DISCARD, ZEROES, EXTENTS, CACHE */
 void file_space(struct file_store *, struct ndm_bio *);

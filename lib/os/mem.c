@@ -110,14 +110,32 @@ static void mem_read(struct os_mem *m, const struct ndm_bio *bio)
 	}
 }
 
-static void mem_write(struct os_mem *m, const struct ndm_bio *bio)
+/* The mapping lives as long as the store: what was written may be looked at there. */
+static bool mem_lend(struct mem_store *s, const struct ndm_bio *bio)
+{
+	uint64_t offset = bio->sector * NDM_SECTOR_BYTES, bytes = bio->nr * NDM_SECTOR_BYTES;
+	uint64_t chunk;
+
+	if (!bio->loan || !ndm_may_lend(s->base.loop))
+		return false;
+	for (chunk = offset >> CHUNK_SHIFT; chunk <= (offset + bytes - 1) >> CHUNK_SHIFT; chunk++)
+		if (!chunk_written(s->mem, chunk))
+			return false;
+	*bio->loan = (struct ndm_loan){ .at = s->mem->base + offset, .fd = -1 };
+	return true;
+}
+
+static int mem_write(struct os_mem *m, const struct ndm_bio *bio)
 {
 	uint64_t offset = bio->sector * NDM_SECTOR_BYTES, bytes = bio->nr * NDM_SECTOR_BYTES;
 	uint64_t chunk;
 
 	for (chunk = offset >> CHUNK_SHIFT; chunk <= (offset + bytes - 1) >> CHUNK_SHIFT; chunk++)
 		chunk_mark(m, chunk);
+	if (bio->source)
+		return bio->source->take(bio->source, m->base + offset, bytes);
 	ndm_data_from(&bio->data, bytes, m->base + offset);
+	return 0;
 }
 
 /* Whole pages go back to the kernel and read as zeroes; the ends are written. */
@@ -181,6 +199,7 @@ static void mem_submit(struct ndm_store *s, struct ndm_bio *bio)
 {
 	struct os_mem *m = ((struct mem_store *)s)->mem;
 	bool change = bio->op == NDM_WRITE || bio->op == NDM_DISCARD || bio->op == NDM_ZEROES;
+	int err = 0;
 
 	if (change && s->limits.read_only) {
 		ndm_end(bio, -EIO);
@@ -189,10 +208,11 @@ static void mem_submit(struct ndm_store *s, struct ndm_bio *bio)
 	if (bio->nr) {
 		switch ((enum ndm_op)bio->op) {
 		case NDM_READ:
-			mem_read(m, bio);
+			if (!mem_lend((struct mem_store *)s, bio))
+				mem_read(m, bio);
 			break;
 		case NDM_WRITE:
-			mem_write(m, bio);
+			err = mem_write(m, bio);
 			break;
 		case NDM_DISCARD:
 			mem_drop(m, bio);
@@ -208,7 +228,7 @@ static void mem_submit(struct ndm_store *s, struct ndm_bio *bio)
 			break;
 		}
 	}
-	ndm_end(bio, 0);
+	ndm_end(bio, err);
 }
 
 /* ---- open and close ---- */
@@ -382,4 +402,5 @@ const struct ndm_store_ops mem_store_ops = {
 	.open = mem_open,
 	.submit = mem_submit,
 	.close = mem_close,
+	.takes_sources = true,
 };

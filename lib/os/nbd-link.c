@@ -12,7 +12,8 @@
  * an export turned read-only keeps the connection down, with the reason in the log; it is
  * asked again as after any failure, for the right server may return.
  *
- * libnbd holds a handle's lock while it calls back, so nothing that may submit again runs
+ * libnbd makes the connection, and carries the requests where nbd-wire.c cannot (TLS).  It
+ * holds a handle's lock while it calls back, so nothing that may submit again runs
  * there: callbacks put requests on a list, nbd_conn_settle() ends them.
  */
 #include <stdio.h>
@@ -27,7 +28,7 @@ static void conn_failed(struct nbd_conn *c);
 
 /* ---- reasons ---- */
 
-static void conn_why(struct nbd_conn *c, int err, const char *why)
+void nbd_conn_why(struct nbd_conn *c, int err, const char *why)
 {
 	c->err = err ? err : -EIO;
 	snprintf(c->why, sizeof c->why, "%s", why ? why : strerror(-c->err));
@@ -39,7 +40,7 @@ static void conn_why_nbd(struct nbd_conn *c)
 	const char *text = nbd_get_error();
 	int err = nbd_get_errno();
 
-	conn_why(c, err ? -err : -ENOTCONN, text ? text : "the server hung up");
+	nbd_conn_why(c, err ? -err : -ENOTCONN, text ? text : "the server hung up");
 }
 
 /* ---- making one ---- */
@@ -90,9 +91,12 @@ static void store_free(struct nbd_store *st)
 
 static uint32_t direction(const struct nbd_conn *c)
 {
-	unsigned d = nbd_aio_get_direction(c->h);
+	unsigned d;
 	uint32_t events = 0;
 
+	if (c->wire.on)
+		return c->wire.blocked ? EPOLLIN | EPOLLOUT : EPOLLIN;
+	d = nbd_aio_get_direction(c->h);
 	if (d & LIBNBD_AIO_DIRECTION_READ)
 		events |= EPOLLIN;
 	if (d & LIBNBD_AIO_DIRECTION_WRITE)
@@ -112,6 +116,7 @@ static void conn_close(struct nbd_conn *c)
 {
 	conn_unwatch(c);
 	ndm_timer_cancel(&c->timer);
+	nbd_wire_stop(c);
 	if (c->h)
 		nbd_close(c->h);
 	c->h = NULL;
@@ -119,12 +124,13 @@ static void conn_close(struct nbd_conn *c)
 
 static bool conn_watch(struct nbd_conn *c)
 {
-	int fd = nbd_aio_get_fd(c->h);
+	int fd;
 
 	if (c->watch.fd >= 0) {
 		os_watch_change(c->store->base.loop, &c->watch, direction(c));
 		return true;
 	}
+	fd = nbd_aio_get_fd(c->h);
 	if (fd < 0)
 		return false;
 	c->watch.fd = fd;
@@ -139,9 +145,15 @@ static bool conn_watch(struct nbd_conn *c)
 static void conn_event(struct os_watch *w, uint32_t events)
 {
 	struct nbd_conn *c = ndm_container_of(w, struct nbd_conn, watch);
-	unsigned d = nbd_aio_get_direction(c->h);
+	unsigned d;
 	int err = 0;
 
+	if (c->wire.on) {
+		nbd_wire_event(c, events);
+		nbd_conn_settle(c);
+		return;
+	}
+	d = nbd_aio_get_direction(c->h);
 	/* A connection being made may close its socket and try the next address; the watch must
 	 * not outlive the fd whose number it knows. */
 	if (c->state == NBD_NEGOTIATE)
@@ -203,7 +215,7 @@ static void conn_timer(struct ndm_timer *t)
 			 (unsigned long long)(st->timeout_ns / 1000000u));
 		break;
 	}
-	conn_why(c, -ETIMEDOUT, why);
+	nbd_conn_why(c, -ETIMEDOUT, why);
 	conn_failed(c);
 }
 
@@ -326,7 +338,7 @@ static void conn_ready(struct nbd_conn *c)
 		conn_why_nbd(c);
 	else if (st->unseen ? !promise_suits(st, &now, why, sizeof why)
 		 : st->open && !promise_kept(&st->promise, &now, why, sizeof why))
-		conn_why(c, -ESTALE, why);
+		nbd_conn_why(c, -ESTALE, why);
 	else
 		goto good;
 	conn_failed(c);
@@ -336,6 +348,7 @@ good:
 		st->promise = now;
 	ndm_timer_cancel(&c->timer);
 	c->state = NBD_READY;
+	nbd_wire_start(c);
 	if (st->unseen) {
 		st->unseen = false;
 		nbd_conns_more(st);
@@ -431,15 +444,15 @@ void nbd_conn_settle(struct nbd_conn *c)
 	c->settling = false;
 	if (!c->h)
 		return;
-	if (nbd_aio_is_dead(c->h) || nbd_aio_is_closed(c->h)) {
+	if (c->wire.on ? c->wire.dead : nbd_aio_is_dead(c->h) || nbd_aio_is_closed(c->h)) {
 		if (!c->why[0])
-			conn_why(c, -ENOTCONN, "the server hung up");
+			nbd_conn_why(c, -ENOTCONN, "the server hung up");
 		conn_failed(c);
 	} else if (c->state == NBD_NEGOTIATE && nbd_aio_is_ready(c->h)) {
 		conn_watch(c);
 		conn_ready(c);
 	} else if (!conn_watch(c)) {
-		conn_why(c, -EMFILE, "its socket cannot be watched");
+		nbd_conn_why(c, -EMFILE, "its socket cannot be watched");
 		conn_failed(c);
 	}
 }
@@ -452,7 +465,7 @@ void nbd_store_reset(struct nbd_store *st, const char *why)
 	for (i = 0; i < st->nconns; i++) {
 		if (st->conns[i].state != NBD_READY)
 			continue;
-		conn_why(&st->conns[i], -ETIMEDOUT, why);
+		nbd_conn_why(&st->conns[i], -ETIMEDOUT, why);
 		conn_failed(&st->conns[i]);
 	}
 }

@@ -92,36 +92,45 @@ static int command_done(void *arg, int *error)
 
 /* ---- block status ---- */
 
-/*
- * Entries are {bytes, type} in a row.  A sector that holds more than one type is data:
- * nothing is known of it as a whole.
- */
+void nbd_extents_begin(const struct nbd_req *r, struct nbd_extents *x)
+{
+	*x = (struct nbd_extents){ .offset = r->sector * NDM_SECTOR_BYTES, .at = r->sector };
+}
+
+/* A sector that holds more than one type is data: nothing is known of it as a whole. */
+void nbd_extents_add(struct nbd_req *r, struct nbd_extents *x, uint32_t bytes, uint32_t flags)
+{
+	uint64_t first = (x->offset + NDM_SECTOR_BYTES - 1) / NDM_SECTOR_BYTES, last;
+	unsigned type = 0;
+
+	if (flags & LIBNBD_STATE_HOLE)
+		type |= NDM_EXTENT_HOLE;
+	if (flags & LIBNBD_STATE_ZERO)
+		type |= NDM_EXTENT_ZERO;
+	x->offset += bytes;
+	last = x->offset / NDM_SECTOR_BYTES;
+	if (first > x->at)
+		ndm_extent_add(r->bio, x->at, first - x->at, 0);
+	if (last > first)
+		ndm_extent_add(r->bio, first, last - first, type);
+	x->at = last > first ? last : first;
+}
+
+/* Entries are {bytes, type} in a row. */
 static int extents_done(void *arg, const char *context, uint64_t offset, uint32_t *entries,
 			size_t n, int *error)
 {
 	struct nbd_req *r = arg;
-	uint64_t at = offset / NDM_SECTOR_BYTES, first, last;
+	struct nbd_extents x;
 	size_t i;
 
 	(void)error;
+	(void)offset;				/* it is the request's */
 	if (strcmp(context, LIBNBD_CONTEXT_BASE_ALLOCATION))
 		return 0;
-	for (i = 0; i + 1 < n; i += 2) {
-		unsigned type = 0;
-
-		if (entries[i + 1] & LIBNBD_STATE_HOLE)
-			type |= NDM_EXTENT_HOLE;
-		if (entries[i + 1] & LIBNBD_STATE_ZERO)
-			type |= NDM_EXTENT_ZERO;
-		first = (offset + NDM_SECTOR_BYTES - 1) / NDM_SECTOR_BYTES;
-		offset += entries[i];
-		last = offset / NDM_SECTOR_BYTES;
-		if (first > at)
-			ndm_extent_add(r->bio, at, first - at, 0);
-		if (last > first)
-			ndm_extent_add(r->bio, first, last - first, type);
-		at = last > first ? last : first;
-	}
+	nbd_extents_begin(r, &x);
+	for (i = 0; i + 1 < n; i += 2)
+		nbd_extents_add(r, &x, entries[i], entries[i + 1]);
 	return 0;
 }
 
@@ -188,11 +197,31 @@ static int64_t command_send(struct nbd_req *r, void *flat)
 	return -1;
 }
 
+/* 0, or what it could not be sent for: then it was not called back. */
+static int part_send(struct nbd_req *r)
+{
+	struct nbd_conn *c = r->conn;
+	const struct ndm_bio *bio = r->bio;
+	void *flat = NULL;
+
+	if (c->wire.on)
+		return nbd_wire_send(r);
+	if (bio->op == NDM_READ || bio->op == NDM_WRITE) {
+		flat = req_flat(c->store, r);
+		if (!flat)
+			return -ENOMEM;
+	}
+	if (command_send(r, flat) >= 0)
+		return 0;
+	return nbd_aio_is_dead(c->h) || nbd_aio_is_closed(c->h) ? -ENOTCONN
+	       : nbd_get_errno() ? -nbd_get_errno() : -EIO;
+}
+
 static void part_start(struct nbd_store *st, struct ndm_bio *bio, uint64_t sector, uint64_t nr)
 {
 	struct nbd_conn *c = conn_pick(st);
 	struct nbd_req *r = c ? req_get(st) : NULL;
-	void *flat = NULL;
+	int err;
 
 	if (!r) {
 		ndm_end_part(bio, c ? -ENOMEM : -ENOTCONN);
@@ -203,24 +232,18 @@ static void part_start(struct nbd_store *st, struct ndm_bio *bio, uint64_t secto
 	r->sector = sector;
 	r->nr = nr;
 	r->writes_before = st->writes;
-	if (bio->op == NDM_READ || bio->op == NDM_WRITE) {
-		flat = req_flat(st, r);
-		if (!flat) {
-			nbd_req_finish(r, -ENOMEM);
-			return;
-		}
-	}
 	nbd_reqs_add(&c->in_flight, r);
 	c->nin_flight++;
 	nbd_conn_expect(c);
-	if (command_send(r, flat) < 0) {	/* then it was not called back */
-		r->error = nbd_aio_is_dead(c->h) || nbd_aio_is_closed(c->h) ? -ENOTCONN
-			   : nbd_get_errno() ? -nbd_get_errno() : -EIO;
+	err = part_send(r);
+	if (err) {
+		r->error = err;
 		nbd_reqs_del(&c->in_flight, r);
 		c->nin_flight--;
 		nbd_reqs_add(&c->finished, r);
 	}
-	nbd_conn_settle(c);
+	if (err || !c->wire.on)
+		nbd_conn_settle(c);
 }
 
 /* Not every server can do everything; what needs nothing done is done. */

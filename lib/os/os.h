@@ -36,6 +36,17 @@ void os_watch_change(struct ndm_loop *, struct os_watch *, uint32_t events);
 /* fn will not be called any more, not even for what the current poll has already seen */
 void os_watch_remove(struct ndm_loop *, struct os_watch *);
 
+/* ---- what is done once at the end of a turn (world.c); embedded in whose it is ---- */
+
+struct os_batch {
+	void (*fn)(struct os_batch *);
+	struct os_batch *next;
+	bool waits;
+};
+
+void os_batch_add(struct ndm_loop *, struct os_batch *);	/* again while it waits: nothing */
+void os_batch_remove(struct ndm_loop *, struct os_batch *);
+
 /* ---- workers (workers.c) ---- */
 
 struct os_workers {
@@ -96,6 +107,7 @@ struct os_loop {
 	struct ndm_loop *loop;
 	int epoll_fd;
 	unsigned watches;			/* others' fds: no shortcut past epoll_wait */
+	struct os_batch *batches;
 	struct epoll_event events[OS_EVENTS];	/* of the poll under way */
 	int nevents;
 

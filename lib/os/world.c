@@ -51,6 +51,42 @@ void os_watch_remove(struct ndm_loop *loop, struct os_watch *w)
 			os->events[i].data.ptr = NULL;
 }
 
+/* ---- batches ---- */
+
+void os_batch_add(struct ndm_loop *loop, struct os_batch *b)
+{
+	struct os_loop *os = os_loop(loop);
+
+	if (b->waits)
+		return;
+	b->waits = true;
+	b->next = os->batches;
+	os->batches = b;
+}
+
+void os_batch_remove(struct ndm_loop *loop, struct os_batch *b)
+{
+	struct os_batch **p = &os_loop(loop)->batches;
+
+	if (!b->waits)
+		return;
+	while (*p != b)
+		p = &(*p)->next;
+	*p = b->next;
+	b->waits = false;
+}
+
+static void batches_run(struct os_loop *os)
+{
+	struct os_batch *b;
+
+	while ((b = os->batches)) {
+		os->batches = b->next;
+		b->waits = false;
+		b->fn(b);
+	}
+}
+
 /* ---- kick ---- */
 
 static void os_kick(struct ndm_loop *loop)
@@ -147,6 +183,7 @@ static void os_poll(struct ndm_loop *loop, uint64_t timeout_ns)
 	struct os_loop *os = os_loop(loop);
 	int timeout_ms = -1;
 
+	batches_run(os);
 	if (timeout_ns)
 		ring_submit(os);
 	if (ring_reap(os) | workers_collect(os))
@@ -162,6 +199,7 @@ static void os_poll(struct ndm_loop *loop, uint64_t timeout_ns)
 
 static void os_flush_batch(struct ndm_loop *loop)
 {
+	batches_run(os_loop(loop));
 	ring_submit(os_loop(loop));
 }
 

@@ -316,11 +316,7 @@ static void luks_dtr(struct ndm_target *ti)
 static void print_word(struct ndm_str *out, const char *word)
 {
 	ndm_str_put(out, " ", 1);
-	for (; *word; word++) {
-		if (strchr(" \t\n\\", *word))
-			ndm_str_put(out, "\\", 1);
-		ndm_str_put(out, word, 1);
-	}
+	ndm_table_put_word(out, word, strlen(word));
 }
 
 static void luks_status(struct ndm_target *ti, enum ndm_status what, unsigned flags,

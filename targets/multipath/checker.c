@@ -10,6 +10,15 @@
  *
  * Whether a path is alive is asked of small reads alone: a flush may well take longer than any
  * reasonable time-out.
+ *
+ * How long a request can be held up.  While a path owes an answer the others are asked, too, at
+ * once and then whenever they have been quiet for QUIET_MAX_NS; and all of them again when it
+ * is given up, which is when its requests go to another.  So paths that stop at one moment are
+ * given up at one moment, before any of their requests can go from one to the next of them, and
+ * one that stops later is given up a time-out after that at most.  A request waits for
+ * QUIET_MAX_NS, and for one time-out with each such moment that it lives through (give or take
+ * what a healthy path needs to answer); so does what it waits for, be it a flush of several
+ * paths or a resend.  How many paths there are makes no difference.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -18,9 +27,8 @@
 #include "targets/multipath/multipath.h"
 
 #define MS ((uint64_t)1000000u)
-#define QUIET_MAX_NS (500 * MS)			/* a busy path is asked after so long a silence */
-#define TICK_MIN_NS (10 * MS)
-#define TICK_MAX_NS (100 * MS)
+#define QUIET_MAX_NS (75 * MS)			/* a busy path is asked after so long a silence */
+#define NAP_MIN_NS (1 * MS)			/* between two looks; the longest is QUIET_MAX_NS */
 #define SAMPLE_SECTORS 8u
 #define SAMPLE_BYTES (SAMPLE_SECTORS * NDM_SECTOR_BYTES)
 #define SAMPLES 3
@@ -221,49 +229,126 @@ static uint64_t later(uint64_t a, uint64_t b)
 	return a > b ? a : b;
 }
 
-static void give_up(struct mpath *m, struct mpath_path *p)
+static uint64_t quiet_of(const struct mpath *m)
 {
-	char why[64];
-
-	snprintf(why, sizeof why, "no answer within %llu ms",
-		 (unsigned long long)(m->policy.timeout_ns / MS));
-	mpath_fail(m, p, -ETIMEDOUT, why);
-	if (p->link && p->link->up(p->dev->store))
-		p->link->reset(p->dev->store, why);
+	return m->policy.every_ns < QUIET_MAX_NS ? m->policy.every_ns : QUIET_MAX_NS;
 }
 
-static bool is_due(const struct mpath *m, const struct mpath_path *p, uint64_t now)
+static bool is_down(const struct mpath_path *p)
+{
+	return p->link && !p->link->up(p->dev->store);
+}
+
+/*
+ * When a path that has been asked is given up, or one that has not is to be asked.  Never: a
+ * link that is down tells when it is there again, and what has been given up is over.
+ */
+static uint64_t due_ns(const struct mpath *m, const struct mpath_path *p, bool suspicion)
 {
 	const struct mpath_health *h = &p->health;
-	uint64_t every = m->policy.every_ns, quiet = every < QUIET_MAX_NS ? every : QUIET_MAX_NS;
+	uint64_t heard = later(h->alive_ns, h->probe_ns), due;
 
+	if (is_down(p) || (h->probing && !p->active && !p->link))
+		return UINT64_MAX;
+	if (h->probing)
+		return heard + m->policy.timeout_ns;
 	if (!p->active)
-		return h->returned || now - later(h->probe_ns, h->error_ns) >= every;
-	if (h->in_flight)
-		return now - later(h->alive_ns, h->busy_ns) >= quiet;
-	return now - later(h->alive_ns, h->probe_ns) >= every;
+		return h->returned ? 0 : later(h->probe_ns, h->error_ns) + m->policy.every_ns;
+	due = heard + (suspicion ? quiet_of(m) : m->policy.every_ns);
+	if (h->in_flight && later(h->alive_ns, h->busy_ns) + quiet_of(m) < due)
+		due = later(h->alive_ns, h->busy_ns) + quiet_of(m);
+	return due;
 }
 
-static void check(struct mpath *m, struct mpath_path *p, uint64_t now)
+static void ask(struct mpath *m, struct mpath_path *p, uint64_t now)
 {
 	struct mpath_health *h = &p->health;
 
-	if (h->probing) {
-		if (now - later(h->probe_ns, h->alive_ns) >= m->policy.timeout_ns)
-			give_up(m, p);
-		return;
-	}
-	if (p->link && !p->link->up(p->dev->store)) {
-		mpath_fail(m, p, -ENOTCONN, NULL);
-		return;
-	}
-	if (m->check_stop || !is_due(m, p, now))
+	if (h->probing || m->check_stop)
 		return;
 	h->probing = true;
 	h->returned = false;
 	h->probe_ns = now;
 	m->probes++;
 	ndm_spawn(m->ti->loop, "multipath probe", probe_task, p);
+}
+
+/* Marks all whose time is over, before a request of one of them can go to the next. */
+static bool give_up_late(struct mpath *m, uint64_t now)
+{
+	bool any = false;
+	char why[64];
+	unsigned i;
+
+	snprintf(why, sizeof why, "no answer within %llu ms",
+		 (unsigned long long)(m->policy.timeout_ns / MS));
+	for (i = 0; i < m->npaths; i++) {
+		struct mpath_path *p = mpath_path_nth(m, i);
+
+		p->health.late = p->health.probing && due_ns(m, p, false) <= now;
+		any |= p->health.late;
+		if (p->health.late)
+			mpath_fail(m, p, -ETIMEDOUT, why);
+	}
+	for (i = 0; any && i < m->npaths; i++) {
+		struct mpath_path *p = mpath_path_nth(m, i);
+
+		if (p->health.late && p->link && !is_down(p))
+			p->link->reset(p->dev->store, why);
+	}
+	return any;
+}
+
+/* A path owes an answer, or one has just been given up: are the others well? */
+static bool suspicious(const struct mpath *m)
+{
+	unsigned i;
+
+	for (i = 0; i < m->npaths; i++) {
+		const struct mpath_path *p = mpath_path_nth(m, i);
+
+		if (p->active && p->health.probing && p->health.alive_ns <= p->health.probe_ns)
+			return true;
+	}
+	return false;
+}
+
+static void ask_active(struct mpath *m, uint64_t now)
+{
+	unsigned i;
+
+	for (i = 0; i < m->npaths; i++)
+		if (mpath_path_nth(m, i)->active)
+			ask(m, mpath_path_nth(m, i), now);
+}
+
+/* The time of the next look. */
+static uint64_t check(struct mpath *m, uint64_t now)
+{
+	bool given_up = give_up_late(m, now), suspicion = suspicious(m), silent = false;
+	uint64_t next = now + QUIET_MAX_NS;
+	unsigned i;
+
+	for (i = 0; i < m->npaths; i++) {
+		struct mpath_path *p = mpath_path_nth(m, i);
+
+		if (!p->health.probing && is_down(p)) {
+			mpath_fail(m, p, -ENOTCONN, NULL);
+		} else if (!p->health.probing && due_ns(m, p, suspicion) <= now) {
+			silent |= p->active && p->health.in_flight;
+			ask(m, p, now);
+		}
+	}
+	if (given_up || silent)
+		ask_active(m, now);
+	for (i = 0; i < m->npaths; i++) {
+		struct mpath_path *p = mpath_path_nth(m, i);
+		uint64_t due = due_ns(m, p, suspicion || silent);
+
+		if (due < next && (p->health.probing || !m->check_stop))
+			next = due;
+	}
+	return next;
 }
 
 /* ---- the checker ---- */
@@ -274,14 +359,6 @@ void mpath_check_now(struct mpath *m)
 		ndm_wake_all(&m->checker_q);
 }
 
-static uint64_t tick(const struct mpath *m)
-{
-	const struct mpath_policy *y = &m->policy;
-	uint64_t t = (y->every_ns < y->timeout_ns ? y->every_ns : y->timeout_ns) / 4;
-
-	return t < TICK_MIN_NS ? TICK_MIN_NS : t > TICK_MAX_NS ? TICK_MAX_NS : t;
-}
-
 /*
  * It goes on while the device is being suspended, for somebody has to give up a path on which
  * requests do not end.  Probes under way are waited for; the time-out sees to their end.
@@ -289,15 +366,12 @@ static uint64_t tick(const struct mpath *m)
 static void checker(void *arg)
 {
 	struct mpath *m = arg;
-	unsigned i;
 
 	while (m->probes || (!m->check_stop && m->policy.every_ns)) {
-		uint64_t now = now_of(m);
+		uint64_t now = now_of(m), next = check(m, now);
 
-		for (i = 0; i < m->npaths; i++)
-			check(m, mpath_path_nth(m, i), now);
 		mpath_failback(m, now);
-		ndm_wait_until(&m->checker_q, now_of(m) + tick(m));
+		ndm_wait_until(&m->checker_q, later(next, now_of(m) + NAP_MIN_NS));
 	}
 	m->checking = false;
 	ndm_wake_all(&m->resend_q);

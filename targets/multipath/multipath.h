@@ -34,7 +34,7 @@ struct mpath_group;
 struct mpath_health {
 	struct ndm_link_watch watch;		/* first, likewise */
 	bool watching;
-	bool probing;
+	bool probing, late;			/* late: is being given up */
 	bool returned;				/* its link is there again: ask at once */
 	uint64_t probe_ns;			/* when the probe under way was sent */
 	uint64_t alive_ns;			/* when it last answered anything */

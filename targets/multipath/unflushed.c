@@ -14,9 +14,13 @@
  * Pages are listed in the order of their last write.  A flush covers what was noted before it
  * was sent: that is a number, and when it has ended all pages up to that number are dropped.
  * Not so those of a path that has failed: they are lost, until they have been written again.
+ *
+ * Megabytes pass through here that are hardly ever looked at again.  So the bytes go past the
+ * caches, and what is known of the pages stands together, apart from them.
  */
 #include <string.h>
 
+#include "lib/kit/stream.h"
 #include "targets/multipath/multipath.h"
 
 #define PAGE_SECTORS 8u
@@ -31,7 +35,16 @@ struct page {
 	uint64_t paths;				/* bits: who took a part of it */
 	uint8_t mask;				/* bits: which sectors count */
 	bool lost;
-	unsigned char bytes[PAGE_BYTES];
+	unsigned char *bytes;
+};
+
+#define SLAB_PAGES 64u
+#define LINE_BYTES 64u
+
+struct slab {
+	struct slab *next;
+	struct page pages[SLAB_PAGES];
+	unsigned char bytes[SLAB_PAGES * PAGE_BYTES + LINE_BYTES];
 };
 
 struct unflushed {
@@ -40,6 +53,7 @@ struct unflushed {
 	unsigned npages, max_pages, nlost;
 	struct page *first, *last;
 	struct page *free;
+	struct slab *slabs;
 	struct page *at;			/* of the walk */
 	uint64_t seq;
 	bool held;				/* dropping waits */
@@ -98,6 +112,8 @@ static void list_add(struct unflushed *u, struct page *p)
 
 static void page_drop(struct unflushed *u, struct page *p)
 {
+	if (p->next)
+		__builtin_prefetch(p->next);
 	*hash_slot(u, p->number) = p->hash_next;
 	if (u->at == p)
 		u->at = p->next;
@@ -108,19 +124,35 @@ static void page_drop(struct unflushed *u, struct page *p)
 	u->nlost -= p->lost;
 }
 
-/* Those dropped last first: they may still be in the processor's cache. */
+static bool slab_make(struct unflushed *u)
+{
+	struct slab *s = ndm_zalloc(sizeof *s);
+	uintptr_t bytes;
+	unsigned i;
+
+	if (!s)
+		return false;
+	s->next = u->slabs;
+	u->slabs = s;
+	bytes = ((uintptr_t)s->bytes + LINE_BYTES - 1) / LINE_BYTES * LINE_BYTES;
+	for (i = SLAB_PAGES; i-- > 0; ) {
+		s->pages[i].bytes = (unsigned char *)bytes + i * PAGE_BYTES;
+		s->pages[i].next = u->free;
+		u->free = &s->pages[i];
+	}
+	return true;
+}
+
 static struct page *page_make(struct unflushed *u, struct page **slot, uint64_t number)
 {
-	struct page *p = u->free;
+	struct page *p;
 
-	if (u->npages >= u->max_pages)
+	if (u->npages >= u->max_pages || (!u->free && !slab_make(u)))
 		return NULL;
-	if (p)
-		u->free = p->next;
-	else
-		p = ndm_zalloc(sizeof *p);
-	if (!p)
-		return NULL;
+	p = u->free;
+	u->free = p->next;
+	if (u->free)
+		__builtin_prefetch(u->free, 1);
 	p->hash_next = NULL;
 	p->number = number;
 	p->paths = 0;
@@ -134,15 +166,13 @@ static struct page *page_make(struct unflushed *u, struct page **slot, uint64_t 
 
 void unflushed_free(struct unflushed *u)
 {
-	struct page *p;
+	struct slab *s;
 
 	if (!u)
 		return;
-	while (u->first)
-		page_drop(u, u->first);
-	while ((p = u->free)) {
-		u->free = p->next;
-		ndm_free(p);
+	while ((s = u->slabs)) {
+		u->slabs = s->next;
+		ndm_free(s);
 	}
 	ndm_free(u->hash);
 	ndm_free(u);
@@ -194,8 +224,13 @@ static void page_put(struct unflushed *u, struct page *p, uint64_t sector, uint6
 		     const struct ndm_data *data)
 {
 	unsigned first = sector % PAGE_SECTORS, i;
+	const void *flat = ndm_data_flat(data, nr * NDM_SECTOR_BYTES);
+	unsigned char *to = p->bytes + first * NDM_SECTOR_BYTES;
 
-	ndm_data_from(data, nr * NDM_SECTOR_BYTES, p->bytes + first * NDM_SECTOR_BYTES);
+	if (flat)
+		stream_copy(to, flat, nr * NDM_SECTOR_BYTES);
+	else
+		ndm_data_from(data, nr * NDM_SECTOR_BYTES, to);
 	p->mask |= page_bits(p->number, sector, nr);
 	for (i = first; i < first + nr; i++)
 		p->sector_seq[i] = u->seq;

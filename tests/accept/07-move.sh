@@ -67,6 +67,13 @@ fi
 nbdcopy "$(uri disk)" seen2
 cmp seen seen2 || fail "something changed on the way back"
 
+# ---- a place with a blank in its name
+truncate -s "$SIZE" "a place.img"
+"$NDM" move disk --to "$T/a place.img" > out || fail "to a place with a blank: $(cat out)"
+cmp seen "a place.img" || fail "the bytes at 'a place.img' are others"
+"$NDM" move disk --to "$T/old.img" > out || fail "from a place with a blank: $(cat out)"
+[ "$("$NDMSETUP" table disk)" = "$old" ] || fail "moved back, the table is $("$NDMSETUP" table disk)"
+
 # ---- segments and stripes
 half=$((sectors / 2))
 truncate -s "$SIZE" one.img two.img three.img
@@ -89,7 +96,8 @@ if "$NDMSETUP" table pieces | grep -q mirror; then
 fi
 [ "$("$NDMSETUP" table pieces)" = "0 $sectors linear $T/three.img 0" ] || fail "pieces: $("$NDMSETUP" table pieces)"
 cmp seen three.img || fail "pieces are not what they were"
-! "$NDMSETUP" ls | grep -q moving || say "pieces.moving is there until its watcher comes back: $("$NDMSETUP" ls)"
+none_moving() { ! "$NDMSETUP" ls | grep -q moving; }
+wait_for "pieces.moving to go with the mirror" none_moving
 "$NDMSETUP" create zeroes --table "0 2048 zero"
 ! "$NDM" move zeroes --to "$T/one.img" 2> err || fail "a zero device was moved"
 grep -q "only linear and striped segments" err || fail "a zero device: $(cat err)"

@@ -74,6 +74,71 @@ nbdcopy "$(uri v)" out
 cmp data out
 ours close v
 
+# resize: smaller, larger, larger with the device below it, in every mode, wiped and recalculated
+for mode in "" --integrity-no-journal --integrity-bitmap-mode; do
+	for wipe in --wipe ""; do
+		rm -f disk
+		truncate -s 6M disk
+		ours format disk
+		ours open $mode disk v
+		before=$("$NDMSETUP" table v | cut -d' ' -f2)
+		head -c 1M /dev/urandom > first
+		nbdcopy first "$(uri v)"
+		refused ours resize --size $((before + 8)) v
+		refused ours resize --size 4096 --device-size 2M v
+		refused ours resize --device-size 1000 v
+		[ "$("$NDMSETUP" table v | cut -d' ' -f2)" = "$before" ] || fail "refused, and another size"
+		ours resize --device-size 2M v
+		[ "$("$NDMSETUP" table v | cut -d' ' -f2)" = 4096 ] || fail "--device-size 2M: $("$NDMSETUP" table v)"
+		ours resize --size 8000 $wipe v
+		[ "$("$NDMSETUP" table v | cut -d' ' -f2)" = 8000 ] || fail "--size 8000: $("$NDMSETUP" table v)"
+		truncate -s 12M disk
+		head -c 1M /dev/urandom | dd of=disk bs=1M seek=10 conv=notrunc status=none
+		ours resize $wipe v
+		grown=$("$NDMSETUP" table v | cut -d' ' -f2)
+		[ "$grown" -gt $((before + 10000)) ] || fail "$mode: it has not grown: $grown, before $before"
+		tags_made() { [ "$("$NDMSETUP" status v | cut -d' ' -f6)" = - ] || [ "$("$NDMSETUP" status v | cut -d' ' -f6)" = "$grown" ]; }
+		wait_for "tags of what is new" tags_made
+		nbdcopy "$(uri v)" out || fail "mode '$mode' $wipe: what is new cannot be read"
+		cmp -n 1048576 out first
+		if [ -n "$wipe" ]; then cmp <(tail -c +4096001 out) <(head -c $((grown * 512 - 4096000)) /dev/zero); fi
+		nbdcopy out "$(uri v)"
+		ours close v
+		integritysetup dump disk > dump
+		grep -q "^provided_data_sectors $grown" dump || fail "$(cat dump)"
+		ours open $mode disk v
+		nbdcopy "$(uri v)" seen
+		cmp seen out
+		ours close v
+	done
+done
+refused ours resize nothing
+"$NDMSETUP" create z --table "0 8 zero"
+refused ours resize z
+"$NDMSETUP" remove z
+# with its keys
+rm -f disk
+truncate -s 6M disk
+keyed="--integrity=hmac-sha256 ${keys//$'\n'/ }"
+# shellcheck disable=SC2086
+ours format $keyed disk
+# shellcheck disable=SC2086
+ours open $keyed disk v
+nbdcopy first "$(uri v)"
+truncate -s 8M disk
+ours resize --wipe v
+nbdcopy "$(uri v)" out
+cmp -n 1048576 out first
+ours close v
+# shellcheck disable=SC2086
+ours open $keyed disk v
+nbdcopy "$(uri v)" seen
+cmp seen out
+ours close v
+rm -f disk
+truncate -s 2M disk
+ours format --data-device=data disk
+
 # what is none is refused
 refused ours dump data
 for at in 0 8 28; do

@@ -17,7 +17,7 @@ requires_root				# the guest's programs are read from this machine's files
 conformance=$top_srcdir/tests/conformance
 
 /usr/bin/python3 "$top_srcdir/tests/interop/kernel-cases.py" "$T/cases" "$NDMD" "$NDMSETUP" || fail "the cases cannot be made"
-for family in snapshot mirror log-writes; do
+for family in snapshot mirror log-writes thin; do
 	cases=()				# those that make check holds us to
 	while read -r id; do
 		cases+=(--case "$id")

@@ -9,6 +9,7 @@ server_tests = \
 	tests/server/live.sh \
 	tests/server/metas.sh \
 	tests/server/metrics.sh \
+	tests/server/no-copy.sh \
 	tests/server/page.sh \
 	tests/server/process.sh \
 	tests/server/protocol.sh \
@@ -19,5 +20,6 @@ server_tests = \
 	tests/server/tls.sh
 
 TESTS += $(server_tests)
+EXTRA_DIST += $(server_tests) tests/server/nbdraw.py tests/server/no-copy.py tests/server/protocol.py tests/server/soak.py
 EXTRA_DIST += $(server_tests) tests/server/nbdraw.py tests/server/protocol.py tests/server/soak.py
 shell_tests += tests/server/kept.sh

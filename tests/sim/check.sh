@@ -24,8 +24,8 @@ fails "$run" linear --lying
 "$run" linear --torn --runs 2
 "$run" control control-race --loops 3 --runs 50
 "$run" linear striped --fail-alloc all --runs 1
-# a snapshot, a merge and a mirror wait for memory, and nothing else comes of it
-"$run" snapshot snapshot-merge log-writes mirror mirror-core mirror-keep-log mirror-replace \
+# a snapshot, a merge, a mirror and powerfail wait for memory, and nothing else comes of it
+"$run" snapshot snapshot-merge log-writes mirror mirror-core mirror-keep-log mirror-replace powerfail \
 	--fail-alloc all --no-cuts --runs 1
 "$run" linear striped stack faulty --one-in 10 --loops 3 --runs 2
 # the same seed is the same story, or no failure could be looked at again

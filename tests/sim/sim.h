@@ -47,6 +47,7 @@ enum sim_script_flags {
 	SIM_NO_AFTER = 4,		/* no I/O after the recovery from a cut */
 	SIM_BROKEN = 8,			/* planted bug: the run succeeds when a trial fails */
 	SIM_HIDDEN = 16,		/* not in --all: only by name */
+	SIM_PROMPT = 32,		/* the clock jumps only when there is nothing else to do */
 };
 
 struct sim_script {

@@ -231,7 +231,8 @@ bool world_step(struct sim_world *world)
 	for (i = 0; i < world->npending; i++)
 		chances += world->pending[i]->not_before_ns <= world->now_ns;
 	if (at_ns != UINT64_MAX && at_ns > world->now_ns &&
-	    (!chances || dice_below(&world->order, HASTE_ONE_IN) == 0)) {
+	    (!chances || (!(world->sim->script->flags & SIM_PROMPT) &&
+			  dice_below(&world->order, HASTE_ONE_IN) == 0))) {
 		world->now_ns = at_ns;
 		sim_trace(world->sim, "the clock jumps");
 		return true;

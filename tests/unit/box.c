@@ -151,6 +151,14 @@ static void disk_submit(struct ndm_store *store, struct ndm_bio *bio)
 	}
 	if (bio->flags & NDM_FUA)
 		ndm_printf(&b->log, " fua");
+	if (bio->loan)
+		ndm_printf(&b->log, " loan");
+	if (bio->source) {
+		ndm_printf(&b->log, " source");
+		ndm_end(bio, bio->source->take(bio->source, d->bytes + bio->sector * NDM_SECTOR_BYTES,
+					       bio->nr * NDM_SECTOR_BYTES));
+		return;
+	}
 	if (d->hold) {
 		bio->next = NULL;
 		*d->held_tail = bio;
@@ -162,6 +170,7 @@ static void disk_submit(struct ndm_store *store, struct ndm_bio *bio)
 
 static const struct ndm_store_ops disk_ops = {
 	.scheme = "box", .open = disk_open, .submit = disk_submit, .close = disk_close,
+	.takes_sources = true,
 };
 
 static const struct ndm_store_ops *const box_stores[] = { &disk_ops, NULL };

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* test-cipher.c - ciphers, hashes and key derivation against published vectors and each other. */
+#include <config.h>
+
 #include "box.h"
 
 #include <stdio.h>
@@ -71,6 +73,47 @@ static void xts_vectors(void **state)
 		unhex(v[i].iv, iv);
 		assert_int_equal(ndm_cipher_crypt(c, false, iv, data, data, 32, 1), 0);
 		same_hex(data, 32, v[i].plain);
+		ndm_cipher_free(c);
+	}
+}
+
+/*
+ * CAST-256: RFC 2612, appendix A.  Twofish with 192 bits: its paper's table of the first vectors
+ * (key of zeroes, key and text the results before).  CAST-128 with 40 and 80 bits: RFC 2144, B.1.
+ */
+static void block_vectors(void **state)
+{
+	static const struct { const char *name, *key, *plain, *coded; } v[] = {
+		{ "ecb(cast6)", "2342bb9efa38542c0af75647f29f615d", "00000000000000000000000000000000",
+		  "c842a08972b43d20836c91d1b7530f6b" },
+		{ "ecb(cast6)", "2342bb9efa38542cbed0ac83940ac298bac77a7717942863",
+		  "00000000000000000000000000000000", "1b386c0210dcadcbdd0e41aa08a7a7e8" },
+		{ "ecb(cast6)", "2342bb9efa38542cbed0ac83940ac2988d7c47ce264908461cc1b5137ae6b604",
+		  "00000000000000000000000000000000", "4f6a2038286897b9c9870136553317fa" },
+#ifdef HAVE_NETTLE
+		{ "ecb(twofish)", "000000000000000000000000000000000000000000000000",
+		  "00000000000000000000000000000000", "efa71f788965bd4453f860178fc19101" },
+		{ "ecb(twofish)", "0123456789abcdeffedcba98765432100011223344556677",
+		  "00000000000000000000000000000000", "cfd1d2e5a9be9cdf501f13b892bd2248" },
+		{ "ecb(cast5)", "01234567123456782345", "0123456789abcdef", "eb6a711a2c02271b" },
+		{ "ecb(cast5)", "0123456712", "0123456789abcdef", "7ac816d16e9b302e" },
+		/* FIPS 81's example, ecb */
+		{ "ecb(des)", "0123456789abcdef", "4e6f772069732074", "3fa40e8a984d4815" },
+#endif
+	};
+	uint8_t key[64], data[16];
+	struct ndm_cipher *c;
+	unsigned i, n;
+
+	(void)state;
+	for (i = 0; i < sizeof v / sizeof *v; i++) {
+		assert_int_equal(ndm_cipher_new(v[i].name, &c), 0);
+		assert_int_equal(ndm_cipher_setkey(c, key, unhex(v[i].key, key)), 0);
+		n = unhex(v[i].plain, data);
+		assert_int_equal(ndm_cipher_crypt(c, true, NULL, data, data, n, 1), 0);
+		same_hex(data, n, v[i].coded);
+		assert_int_equal(ndm_cipher_crypt(c, false, NULL, data, data, n, 1), 0);
+		same_hex(data, n, v[i].plain);
 		ndm_cipher_free(c);
 	}
 }
@@ -170,6 +213,12 @@ static const struct { const char *name; unsigned key; } ciphers[] = {
 	{ "cbc(cast5)", 16 }, { "cbc(blowfish)", 56 }, { "ctr(twofish)", 32 }, { "pcbc(aes)", 16 },
 	{ "cts(cbc(aes))", 32 }, { "adiantum(xchacha12,aes)", 32 }, { "adiantum(xchacha20,aes)", 32 },
 	{ "essiv(cbc(aes),sha256)", 16 }, { "ecb(cipher_null)", 0 },
+	{ "cbc(cast6)", 16 }, { "ctr(cast6)", 20 }, { "xts(cast6)", 48 }, { "lrw(cast6)", 44 },
+	{ "cts(cbc(cast6))", 32 }, { "adiantum(xchacha12,serpent)", 32 },
+#ifdef HAVE_NETTLE
+	{ "cbc(twofish)", 24 }, { "xts(twofish)", 48 }, { "ctr(twofish)", 24 }, { "cbc(cast5)", 5 },
+	{ "ctr(cast5)", 10 }, { "cbc(des)", 8 }, { "ctr(des3_ede)", 24 },
+#endif
 };
 
 /* what comes back is what went in, in place and beside, one by one and in batches */
@@ -317,6 +366,7 @@ static void wrong_names_and_keys(void **state)
 	static const struct { const char *name; unsigned key; } keys[] = {
 		{ "xts(aes)", 16 }, { "xts(aes)", 33 }, { "cbc(aes)", 0 }, { "cbc(aes)", 31 },
 		{ "cbc(serpent)", 33 }, { "cbc(twofish)", 17 }, { "adiantum(xchacha12,aes)", 31 },
+		{ "cbc(cast6)", 15 }, { "cbc(cast6)", 18 }, { "cbc(cast6)", 36 }, { "cbc(cast5)", 4 },
 		{ "lrw(aes)", 16 }, { "lrw(aes)", 3 }, { "ecb(cipher_null)", 1 },
 		{ "essiv(cbc(aes),sha1)", 16 },		/* 20 bytes are no key of AES */
 	};
@@ -338,7 +388,7 @@ static void wrong_names_and_keys(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(xts_vectors),
+		cmocka_unit_test(xts_vectors), cmocka_unit_test(block_vectors),
 		cmocka_unit_test(aead_vector),
 		cmocka_unit_test(hash_vectors),
 		cmocka_unit_test(keyed_vectors),

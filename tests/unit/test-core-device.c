@@ -534,6 +534,169 @@ static void io_in_tasks(struct box *b)
 }
 BOX_DEFINE(io_in_tasks)
 
+/* ---- loans and sources ---- */
+
+struct once { struct ndm_source source; unsigned char byte; };
+
+static int once_take(struct ndm_source *source, void *to, size_t bytes)
+{
+	assert_false(source->taken);
+	source->taken = true;
+	memset(to, ((struct once *)source)->byte, bytes);
+	return 0;
+}
+
+struct ask { struct ndm_waitq q; bool done; };
+
+static void ask_heard(struct ndm_bio *bio)
+{
+	struct ask *a = bio->owner;
+
+	a->done = true;
+	ndm_wake_all(&a->q);
+}
+
+static int ask(struct ndm_store *s, enum ndm_op op, uint64_t sector, uint64_t nr,
+	       struct ndm_loan *loan, struct ndm_source *source)
+{
+	unsigned char buf[32 * 512];
+	struct iovec iov = { buf, sizeof buf };
+	struct ask a = { 0 };
+	struct ndm_bio bio = { .op = (uint8_t)op, .store = s, .sector = sector, .nr = nr,
+			       .loan = loan, .source = source, .done = ask_heard, .owner = &a };
+
+	if (!source)
+		bio.data = (struct ndm_data){ &iov, 1, 0 };
+	ndm_waitq_init(&a.q, s->loop);
+	ndm_submit(&bio);
+	while (!a.done)
+		ndm_wait(&a.q);
+	return bio.error;
+}
+
+/* Only those that do not look at data let them pass, and only as a whole. */
+static void loans_pass_where_nobody_looks(struct box *b)
+{
+	struct box_disk *d = box_disk(b, "a", 64, 0);
+	struct ndm_loan loan = { 0 };
+	struct once once = { { once_take, false }, 0x77 };
+	struct ndm_store *s = box_up(b, "l", "0 32 linear box:a 8\n32 16 striped 2 8 box:a 0 box:a 48");
+	struct ndm_store *up, *p;
+	struct ndm_device_stats stats;
+
+	assert_int_equal(ask(s, NDM_READ, 0, 8, &loan, NULL), 0);
+	log_is(b, "a read 8+8 loan");
+	assert_int_equal(ask(s, NDM_READ, 28, 8, &loan, NULL), 0);
+	log_is(b, "a read 36+4, a read 0+4");
+	assert_int_equal(ask(s, NDM_WRITE, 1, 2, NULL, &once.source), 0);
+	log_is(b, "a write 9+2 source");
+	assert_int_equal(d->bytes[9 * 512], 0x77);
+	once.source.taken = false;
+	assert_int_equal(ask(s, NDM_WRITE, 36, 8, NULL, &once.source), -EOPNOTSUPP);
+	assert_false(once.source.taken);		/* in two: it comes again with its data */
+	log_is(b, "");
+	ndm_device_stats(device(b, "l"), &stats);
+	assert_int_equal(stats.group[NDM_STAT_WRITE].ios, 1);
+	assert_int_equal(stats.group[NDM_STAT_WRITE].errors, 0);
+
+	up = box_up(b, "up", "0 48 linear /dev/mapper/l 0");
+	assert_int_equal(ask(up, NDM_READ, 0, 8, &loan, NULL), 0);
+	log_is(b, "a read 8+8 loan");
+	p = probe_up(b, "0 48 probe /dev/mapper/l 0 1");
+	the_probe->verdict = NDM_MAP_REMAPPED;
+	assert_int_equal(ask(p, NDM_READ, 0, 8, &loan, NULL), 0);
+	log_is(b, "a read 8+8");
+	assert_int_equal(ask(p, NDM_WRITE, 0, 8, NULL, &once.source), -EOPNOTSUPP);
+	log_is(b, "");
+	assert_false(once.source.taken);
+	assert_null(loan.at);
+}
+BOX_DEFINE(loans_pass_where_nobody_looks)
+
+/* ---- towers of devices that only remap ---- */
+
+static uint64_t writes_of(struct box *b, const char *name, uint64_t *errors)
+{
+	struct ndm_device_stats stats;
+
+	ndm_device_stats(device(b, name), &stats);
+	*errors = stats.group[NDM_STAT_WRITE].errors;
+	return stats.group[NDM_STAT_WRITE].ios;
+}
+
+/* One clone goes through all of them; each counts it, and is not suspended under it. */
+static void folded_towers(struct box *b)
+{
+	struct box_disk *d = box_disk(b, "a", 64, 0);
+	struct ndm_store *top;
+	uint64_t errors;
+	unsigned char buf[8 * 512];
+
+	box_up(b, "l1", "0 32 linear box:a 8\n32 16 linear box:a 48");
+	box_up(b, "l2", "0 40 linear /dev/mapper/l1 4");
+	top = box_up(b, "l3", "0 40 linear /dev/mapper/l2 0");
+	assert_int_equal(ndm_rw(top, NDM_WRITE, 0, 2, 4, fill(buf, 4, 9)), 0);
+	log_is(b, "a write 14+4");
+	assert_int_equal(d->bytes[14 * 512], 9);
+	assert_int_equal(ndm_rw(top, NDM_WRITE, 0, 26, 4, buf), 0);	/* l1 is in two there */
+	log_is(b, "a write 38+2, a write 48+2");
+	d->fail_ops = 1u << NDM_WRITE;
+	assert_int_equal(ndm_rw(top, NDM_WRITE, 0, 0, 1, buf), -EIO);
+	d->fail_ops = 0;
+	assert_int_equal(writes_of(b, "l3", &errors), 3);
+	assert_int_equal(errors, 1);
+	assert_int_equal(writes_of(b, "l2", &errors), 3);
+	assert_int_equal(errors, 1);
+	assert_int_equal(writes_of(b, "l1", &errors), 3);
+	assert_int_equal(errors, 1);
+	assert_int_equal(ndm_rw(top, NDM_READ, 0, 39, 2, buf), -EIO);	/* past the end */
+	box_log(b);
+}
+BOX_DEFINE(folded_towers)
+
+static void middle_write(void *arg)
+{
+	struct ndm_store *top = ((void **)arg)[0];
+	bool *done = ((void **)arg)[1];
+	unsigned char buf[512] = { 1 };
+
+	assert_int_equal(ndm_rw(top, NDM_WRITE, 0, 0, 1, buf), 0);
+	*done = true;
+}
+
+/* A device in the middle: its suspension waits for what has passed it, and holds what comes. */
+static void suspend_in_the_middle(struct box *b)
+{
+	struct box_disk *d = box_disk(b, "a", 64, 0);
+	bool first = false, second = false;
+	struct ndm_store *top;
+	void *args[2][2];
+
+	box_up(b, "l1", "0 32 linear box:a 8");
+	box_up(b, "l2", "0 32 linear /dev/mapper/l1 0");
+	top = box_up(b, "l3", "0 32 linear /dev/mapper/l2 0");
+	args[0][0] = args[1][0] = top;
+	args[0][1] = &first;
+	args[1][1] = &second;
+	d->hold = true;
+	ndm_spawn(box_loop(b), "first", middle_write, args[0]);
+	ndm_sleep(box_loop(b), 1000);
+	assert_false(first);
+	ndm_spawn(box_loop(b), "release", (void (*)(void *))box_release, d);
+	box_suspend(b, "l2", 0);
+	assert_int_equal(d->bytes[8 * 512], 1);
+	log_is(b, "a write 8+1");
+	ndm_spawn(box_loop(b), "second", middle_write, args[1]);
+	ndm_sleep(box_loop(b), 1000000);
+	assert_false(second);
+	log_is(b, "");
+	box_reload(b, "l2", "0 32 linear box:a 32");
+	while (!second)
+		ndm_sleep(box_loop(b), 1000);
+	log_is(b, "a write 32+1");
+}
+BOX_DEFINE(suspend_in_the_middle)
+
 /* ---- any alignment ---- */
 
 #define ODD_BYTES (32 * 512)
@@ -693,6 +856,9 @@ int main(void)
 		BOX_TEST(requeue_in_a_noflush_suspend),
 		BOX_TEST(a_refused_resume),
 		BOX_TEST(io_in_tasks),
+		BOX_TEST(loans_pass_where_nobody_looks),
+		BOX_TEST(folded_towers),
+		BOX_TEST(suspend_in_the_middle),
 		BOX_TEST(odd_alignment_512),
 		BOX_TEST(odd_alignment_4096),
 		BOX_TEST(odd_requests_in_detail),

@@ -117,6 +117,103 @@ static void test_direct_world(void **state)
 	unlink(f.path);
 }
 
+/* ---- reads that are lent, writes that are taken ---- */
+
+static void lent_heard(struct ndm_bio *bio)
+{
+	*(bool *)bio->owner = true;
+}
+
+static bool lent(struct ndm_store *s, uint64_t sector, uint64_t nr, struct ndm_loan *loan)
+{
+	static char buf[MIB];
+	struct iovec iov = { buf, sizeof buf };
+	bool done = false;
+	struct ndm_bio bio = { .op = NDM_READ, .store = s, .sector = sector, .nr = nr, .loan = loan,
+			       .data = { &iov, 1, 0 }, .done = lent_heard, .owner = &done };
+
+	*loan = (struct ndm_loan){ 0 };
+	ndm_submit(&bio);
+	while (!done)				/* it goes to the engine: the loop must turn */
+		ndm_sleep(s->loop, 1000);
+	assert_int_equal(bio.error, 0);
+	return loan->at != NULL;
+}
+
+static int keep(struct ndm_source *source, void *to, size_t bytes)
+{
+	source->taken = true;
+	memset(to, 'k', bytes);
+	return 0;
+}
+
+static int taken(struct ndm_store *s, uint64_t sector, uint64_t nr)
+{
+	struct ndm_source source = { .take = keep };
+	bool done = false;
+	struct ndm_bio bio = { .op = NDM_WRITE, .store = s, .sector = sector, .nr = nr,
+			       .source = &source, .done = lent_heard, .owner = &done };
+
+	ndm_submit(&bio);
+	assert_true(done);			/* or the bytes would not be there any more */
+	assert_true(source.taken || bio.error);
+	return bio.error;
+}
+
+static void do_lend(struct rig *rig, void *arg)
+{
+	struct a_file *f = arg;
+	struct ndm_store *s = open_store(rig, f->spec, NDM_OPEN_READ | NDM_OPEN_WRITE);
+	struct ndm_loan loan;
+	char *bytes = malloc(4 * MIB);
+	unsigned i;
+
+	/* tasks run: what is lent might not last */
+	assert_false(rig->loop->lending);
+	rig->loop->lending = true;
+	assert_false(lent(s, 0, 128, &loan));	/* a hole */
+	assert_int_equal(taken(s, 0, 128), -EOPNOTSUPP);
+	assert_int_equal(blocks_of(f), 0);
+	memset(bytes, 'x', 4 * MIB);
+	assert_int_equal(ndm_rw(s, NDM_WRITE, 0, 0, 4 * MIB / 512, bytes), 0);
+	for (i = 0; i < 250 && !lent(s, 7, 128, &loan); i++)
+		;				/* it is looked at now and then only */
+	assert_true(i < 250 && (i > 0 || !file_of(s)->memory));
+	assert_int_equal(loan.offset, 7 * 512);
+	assert_memory_equal(loan.at, bytes, 128 * 512);
+	assert_true(lent(s, 7, 1, &loan) == file_of(s)->memory);
+	rig->loop->lending = false;
+	assert_false(lent(s, 7, 128, &loan));
+	rig->loop->lending = true;
+	assert_int_equal(taken(s, 8, 128), file_of(s)->memory ? 0 : -EOPNOTSUPP);
+	if (file_of(s)->memory) {
+		assert_int_equal(ndm_rw(s, NDM_READ, 0, 7, 130, bytes), 0);
+		assert_int_equal(bytes[511], 'x');
+		assert_int_equal(bytes[512], 'k');
+		assert_int_equal(bytes[129 * 512 - 1], 'k');
+		assert_int_equal(bytes[129 * 512], 'x');
+		assert_int_equal(ndm_rw(s, NDM_DISCARD, 0, 0, MIB / 512, NULL), 0);
+		assert_false(lent(s, 0, 128, &loan));
+		assert_int_equal(taken(s, 0, 128), -EOPNOTSUPP);
+		assert_int_equal(blocks_of(f), 3 * MIB / 512);
+	}
+	rig->loop->lending = false;
+	free(bytes);
+	store_put(s);
+}
+
+static void test_lend(void **state)
+{
+	struct a_file f;
+	unsigned i;
+
+	for (i = 0; i < 2; i++) {
+		make_file(&f, i, "?direct=0", 4 * MIB);
+		run(*state, do_lend, &f);
+		unlink(f.path);
+	}
+}
+
 /* ---- a block device, where one may be made (root, and a kernel with loop devices) ---- */
 
 struct a_disk { struct a_file file; int control, fd, n; char path[32], spec[48]; };
@@ -502,6 +599,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_workout, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_direct, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_direct_world, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_lend, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_disk, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_cold, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_space, rig_setup, rig_teardown),
