@@ -475,19 +475,20 @@ int image_make_devices(struct ndmd *d, struct image_reader *r, struct ndm_str *w
 	return err;
 }
 
+static int remove_deferred(struct ndm_device *dev, void *arg, struct ndm_str *why)
+{
+	struct ndm_device_info info;
+
+	(void)arg;
+	(void)why;
+	ndm_device_info(dev, &info);
+	if (info.flags & NDM_DEVICE_DEFERRED_REMOVE)
+		ndm_device_remove(dev, true, NULL);	/* open: it stays deferred */
+	return 0;
+}
+
 /* One that was to go with its clients, none of which came along. */
 void image_remove_deferred(struct ndmd *d)
 {
-	struct ndm_device_info info;
-	struct ndm_device **list;
-	unsigned i, n;
-
-	list = hold_all(d, &n);
-	for (i = 0; list && i < n; i++) {
-		ndm_device_info(list[i], &info);
-		if (info.flags & NDM_DEVICE_DEFERRED_REMOVE)
-			ndm_device_remove(list[i], true, NULL);
-	}
-	if (list)
-		put_all(list, n);
+	for_all(d, NULL, remove_deferred, NULL, NULL);
 }
