@@ -24,6 +24,7 @@ target_pages = \
 	man/generated/ndm-luks.7 \
 	man/generated/ndm-mirror.7 \
 	man/generated/ndm-powerfail.7 \
+	man/generated/ndm-raid.7 \
 	man/generated/ndm-snapshot-merge.7 \
 	man/generated/ndm-snapshot-origin.7 \
 	man/generated/ndm-snapshot.7 \

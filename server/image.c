@@ -475,6 +475,7 @@ int image_make_devices(struct ndmd *d, struct image_reader *r, struct ndm_str *w
 	return err;
 }
 
+/* One that was to go with its clients, none of which came along. */
 static int remove_deferred(struct ndm_device *dev, void *arg, struct ndm_str *why)
 {
 	struct ndm_device_info info;
@@ -483,11 +484,10 @@ static int remove_deferred(struct ndm_device *dev, void *arg, struct ndm_str *wh
 	(void)why;
 	ndm_device_info(dev, &info);
 	if (info.flags & NDM_DEVICE_DEFERRED_REMOVE)
-		ndm_device_remove(dev, true, NULL);	/* open: it stays deferred */
+		ndm_device_remove(dev, true, NULL);
 	return 0;
 }
 
-/* One that was to go with its clients, none of which came along. */
 void image_remove_deferred(struct ndmd *d)
 {
 	for_all(d, NULL, remove_deferred, NULL, NULL);

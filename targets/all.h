@@ -22,6 +22,7 @@
 	X(integrity) \
 	X(log_writes) \
 	X(mirror) \
+	X(raid) \
 	X(snapshot) \
 	X(snapshot_origin) \
 	X(snapshot_merge) \

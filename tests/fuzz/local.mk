@@ -7,6 +7,7 @@ fuzzers += tests/fuzz/fuzz-handshake
 fuzzers += tests/fuzz/fuzz-luks
 fuzzers += tests/fuzz/fuzz-integrity
 fuzzers += tests/fuzz/fuzz-state
+fuzzers += tests/fuzz/fuzz-raid
 fuzzers += tests/fuzz/fuzz-table
 fuzzers += tests/fuzz/fuzz-takeover
 fuzzers += tests/fuzz/fuzz-verity
@@ -47,6 +48,10 @@ tests_fuzz_fuzz_verity_SOURCES = tests/fuzz/fuzz-verity.c tests/fuzz/one-device.
 tests_fuzz_fuzz_verity_LDADD = libndm-core.la
 tests_fuzz_fuzz_verity_LDFLAGS = $(FUZZ_LINK)
 
+tests_fuzz_fuzz_raid_SOURCES = tests/fuzz/fuzz-raid.c tests/fuzz/one-device.c tests/fuzz/one-device.h
+tests_fuzz_fuzz_raid_LDADD = libndm-core.la
+tests_fuzz_fuzz_raid_LDFLAGS = $(FUZZ_LINK)
+
 if FUZZERS
 noinst_PROGRAMS += $(fuzzers)
 endif
@@ -56,3 +61,4 @@ EXTRA_DIST += tests/fuzz/RESULTS.md tests/fuzz/run tests/fuzz/seeds.sh tests/fuz
 	tests/fuzz/fuzz-handshake.c tests/fuzz/fuzz-transmit.c tests/fuzz/nbd-server.c tests/fuzz/nbd-server.h tests/fuzz/nbd-seeds.py
 EXTRA_DIST += tests/fuzz/fuzz-integrity.c tests/fuzz/fuzz-verity.c tests/fuzz/one-device.c tests/fuzz/one-device.h
 EXTRA_DIST += tests/fuzz/fuzz-state.c tests/fuzz/fuzz-takeover.c
+EXTRA_DIST += tests/fuzz/fuzz-raid.c

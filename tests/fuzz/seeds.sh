@@ -50,6 +50,21 @@ integrity)
 	        open("seed-%02d-%02x" % (i, choice), "wb").write(bytes([choice]) + bytes([0, 1, 1, 2] * 4) + image)
 	END
 	;;
+raid)
+	# three members' superblocks and bitmaps of recorded arrays, under every table
+	python3 - "$tests" <<-'END'
+	import glob, lzma, os, sys
+	for i, path in enumerate(sorted(glob.glob(sys.argv[1] + "/conformance/raid/*.D0.img.xz"))):
+	    metas = b""
+	    for d in ("D0", "D2", "D4"):
+	        one = path.replace(".D0.", "." + d + ".")
+	        image = lzma.open(one if os.path.exists(one) else path).read(8192)
+	        metas += image[:148] + image[4096:4096 + 320]
+	    for table in range(10):
+	        for good in (0, 15):
+	            open("seed-%02d-%d-%d" % (i, table, good), "wb").write(bytes([table, good, i % 2]) + metas)
+	END
+	;;
 verity)
 	python3 - "$tests" <<-'END'
 	import glob, lzma, os, sys
