@@ -94,7 +94,6 @@ shell_tests += tests/interop/integritysetup.sh
 shell_tests += tests/interop/reencrypt.sh tests/interop/reencrypt-plain.sh
 shell_tests += tests/interop/thin-tools.sh
 shell_tests += tests/interop/raid.sh
-shell_tests += tests/interop/reencrypt.sh
 shell_tests += tests/interop/stack-crypto.sh
 shell_tests += tests/interop/luks-yaml.sh
 shell_tests += tests/interop/plugin.sh

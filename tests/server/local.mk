@@ -21,5 +21,4 @@ server_tests = \
 
 TESTS += $(server_tests)
 EXTRA_DIST += $(server_tests) tests/server/nbdraw.py tests/server/no-copy.py tests/server/protocol.py tests/server/soak.py
-EXTRA_DIST += $(server_tests) tests/server/nbdraw.py tests/server/protocol.py tests/server/soak.py
 shell_tests += tests/server/kept.sh
