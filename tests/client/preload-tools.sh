@@ -109,7 +109,7 @@ if has lvm; then
 	mkdir lvm
 	cat > lvm/lvm.conf <<-CONF
 	devices { scan=["/dev/mapper"] use_devicesfile=0 obtain_device_list_from_udev=0 external_device_info_source="none" filter=["a|^/dev/mapper/disk\$|","a|^/dev/mapper/small\$|","r|.*|"] types=["device-mapper",16] }
-	global { use_aio=0 use_lvmpolld=0 locking_dir="$tmp/lvm" event_activation=0 }
+	global { thin_check_executable="" use_aio=0 use_lvmpolld=0 locking_dir="$tmp/lvm" event_activation=0 }
 	activation { udev_sync=0 udev_rules=0 verify_udev_operations=0 monitoring=0 }
 	backup { backup=0 archive=0 }
 	CONF
@@ -149,9 +149,22 @@ if has lvm; then
 		"$ndmsetup" table "$dm-mir" | grep -q ' mirror core ' || fail "lvcreate --type mirror"
 		run lvm lvconvert -y -m0 "$vg/mir"
 		[ "$("$ndmsetup" table "$dm-mir" | cut -d' ' -f3)" = linear ] || fail "lvconvert -m0"
-		for type in thin-pool raid; do
-			maps $type && echo "ndmd has $type now: try lvm with it, and say so in contrib/preload/README.md"
-		done
+		if maps thin-pool; then
+			run lvm lvcreate -y --type thin-pool -L 4M -n pool "$vg"
+			run lvm lvcreate -y -V 64M --thinpool pool -n thin "$vg"
+			run dd if=random of="/dev/$vg/thin" bs=4k conv=notrunc,fsync
+			run lvm lvcreate -y -s -n tsnap "$vg/thin"
+			run dd if=/dev/zero of="/dev/$vg/thin" bs=4k count=10 conv=notrunc,fsync
+			run lvm lvchange -ay -K "$vg/tsnap"
+			run dd if="/dev/$vg/tsnap" of=copy bs=4k count=74 iflag=fullblock
+			cmp -n 300000 random copy || fail "a thin snapshot: other data"
+			run lvm lvremove -y "$vg/tsnap"
+		fi
+		if maps raid; then
+			run lvm lvcreate -y --type raid1 -m1 -n twins -L 1M "$vg"
+			[ "$("$ndmsetup" table "$dm-twins" | cut -d' ' -f3-4)" = "raid raid1" ] || fail "lvcreate --type raid1"
+			run lvm lvremove -y "$vg/twins"
+		fi
 		run lvm vgchange -an "$vg"
 		[ ! -e "/dev/$vg/lin" ] || fail "a link is left in /dev"
 		run lvm vgremove -ff "$vg"
