@@ -65,6 +65,7 @@ EXTRA_DIST += tests/client/completion.sh tests/client/hostile-server.sh \
 	tests/client/same-as-dmsetup.py tests/client/commands-devices.txt \
 	tests/client/commands-server.txt tests/client/commands-stats.txt \
 	tests/client/commands-words.txt
+EXTRA_DIST += tests/client/commands-options.txt tests/client/random-lives.py
 
 dist_man_MANS += man/ndmsetup.8 man/ndm.1
 

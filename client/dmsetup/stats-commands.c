@@ -388,6 +388,11 @@ bool run_stats_delete(struct dmsetup *ds, const struct call *call)
 		return for_all(ds, call, run_stats_delete, false);
 	bind_device(ds, call, &stats, given(ds, OPT_ALLPROGRAMS) ? "" : program);
 	good = stats_list(&stats, NULL);
+	if (!good && !given(ds, OPT_ALLREGIONS) && !given(ds, OPT_GROUPID)) {
+		say("Could not obtain region list while deleting region ID %d",
+		    ds->o.number[OPT_REGIONID]);
+		say("Could not delete statistics region");
+	}
 	if (!good || (given(ds, OPT_ALLREGIONS) && !stats.n))
 		goto out;
 	if (given(ds, OPT_GROUPID)) {

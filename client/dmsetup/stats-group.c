@@ -240,7 +240,7 @@ bool stats_delete_group(struct stats *stats, uint64_t group_id, bool with_region
 	struct region *leader = stats_find(stats, group_id);
 	size_t i;
 
-	if (stats->n && group_id > stats->regions[stats->n - 1].id) {
+	if (group_id > (stats->n ? stats->regions[stats->n - 1].id : 0)) {
 		say("Invalid group ID: %" PRIu64, group_id);
 		return false;
 	}

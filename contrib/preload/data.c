@@ -175,6 +175,21 @@ off64_t lseek64(int fd, off64_t offset, int whence)
 		next(lseek64)(fd, offset, whence);
 }
 
+int data_range(int fd, enum nbd_command command, const uint64_t range[2])
+{
+	struct held held;
+
+	if (!has_data(fd, &held)) {
+		errno = EBADF;			/* opened to look only */
+		return -1;
+	}
+	if ((range[0] | range[1]) % 512 || range[0] > held.bytes || range[1] > held.bytes - range[0]) {
+		errno = EINVAL;
+		return -1;
+	}
+	return range[1] && transfer(fd, &held, command, range[0], range[1], NULL) < 0 ? -1 : 0;
+}
+
 int fsync(int fd)
 {
 	struct held held;

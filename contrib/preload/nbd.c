@@ -262,7 +262,7 @@ ssize_t nbd_transfer(int fd, enum nbd_command command, uint64_t device_bytes, ui
 		uint32_t n = length_bytes - done < CHUNK_MAX ? (uint32_t)(length_bytes - done) :
 			CHUNK_MAX;
 
-		err = exchange(fd, command, offset + done, n, (char *)data + done);
+		err = exchange(fd, command, offset + done, n, data ? (char *)data + done : NULL);
 		if (!err)
 			done += n;
 	}

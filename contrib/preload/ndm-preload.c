@@ -395,6 +395,8 @@ int ioctl(int fd, unsigned long request, ...)
 	va_end(ap);
 	if (!is_held(fd, &spot))
 		return next(ioctl)(fd, request, argument);
+	if (spot.place == PLACE_NODE && (request == BLKZEROOUT || request == BLKDISCARD))
+		return data_range(fd, request == BLKDISCARD ? NBD_DO_TRIM : NBD_DO_ZEROES, argument);
 	if (spot.place == PLACE_NODE)
 		return node_ioctl(&spot, request, argument);
 	if (spot.place != PLACE_CONTROL)
@@ -428,8 +430,20 @@ int name(const char *path, struct type *st)				\
 
 DEFINE_STAT(stat, stat)
 DEFINE_STAT(stat64, stat64)
-DEFINE_STAT(lstat, stat)
-DEFINE_STAT(lstat64, stat64)
+
+/* Links are the machine's, if they are there. */
+#define DEFINE_LSTAT(name, type)					\
+int name(const char *path, struct type *st)				\
+{									\
+	struct spot spot;						\
+									\
+	spot_parse(path, &spot);					\
+	return spot.place == PLACE_OTHER || spot.link ? next(name)(path, st) : \
+		stat_spot(&spot, st);					\
+}
+
+DEFINE_LSTAT(lstat, stat)
+DEFINE_LSTAT(lstat64, stat64)
 
 #define DEFINE_FSTAT(name, type)					\
 int name(int fd, struct type *st)					\
@@ -450,7 +464,8 @@ int name(int dir, const char *path, struct type *st, int flags)	\
 	struct spot spot;						\
 									\
 	spot_parse(path, &spot);					\
-	return spot.place == PLACE_OTHER ? next(name)(dir, path, st, flags) : \
+	return spot.place == PLACE_OTHER || (spot.link && (flags & AT_SYMLINK_NOFOLLOW)) ? \
+		next(name)(dir, path, st, flags) :			\
 		stat_spot(&spot, st);					\
 }
 
@@ -482,7 +497,7 @@ ssize_t readlink(const char *path, char *buffer, size_t length_bytes)
 	int n;
 
 	spot_parse(path, &spot);
-	if (spot.place == PLACE_OTHER)
+	if (spot.place == PLACE_OTHER || spot.link)
 		return next(readlink)(path, buffer, length_bytes);
 	n = spot_readlink(&spot, buffer, length_bytes);
 	if (n < 0 && spot.place == PLACE_SYS_DEVICE)	/* none that we know of */
@@ -497,6 +512,8 @@ static int is_node(const char *path)
 	struct spot spot;
 
 	spot_parse(path, &spot);
+	if (spot.link)
+		return 0;
 	return spot.place == PLACE_NODE || spot.place == PLACE_DIR || spot.place == PLACE_CONTROL;
 }
 

@@ -60,6 +60,60 @@ static void parse_sysfs(const char *text, struct spot *spot)
 		spot->place = PLACE_OTHER;
 }
 
+/*
+ * /dev/VG/LV: what a link there says, where a program (lvm) has made one; or the node VG-LV, each '-'
+ * of a name doubled, as udev would link it.  Folders of this machine's /dev are its own affair else.
+ */
+static void parse_volume(const char *path, const char *dir, struct spot *spot)
+{
+	const char *text = path + strlen("/dev/"), *slash = strchr(text, '/'), *p;
+	char there[sizeof spot->name + 300];
+	size_t n = 0;
+	long bytes;
+
+	if (!slash || slash == text || !slash[1] || strchr(slash + 1, '/') || *text == '.')
+		return;
+	bytes = syscall(SYS_readlinkat, AT_FDCWD, path, there, sizeof there - 1);
+	if (bytes > 0) {
+		there[bytes] = '\0';
+		n = strlen(dir);
+		if (strncmp(there, dir, n) || there[n] != '/' || strchr(there + n + 1, '/') ||
+		    strlen(there + n + 1) >= sizeof spot->name)
+			return;
+		strcpy(spot->name, there + n + 1);
+		spot->place = PLACE_NODE;
+		spot->link = 1;
+		return;
+	}
+	snprintf(there, sizeof there, "/dev/%.*s", (int)(slash - text), text);
+	if (!syscall(SYS_faccessat, AT_FDCWD, there, F_OK))
+		return;
+	for (p = text; *p && n + 2 < sizeof spot->name; p++) {
+		if (*p == '-')
+			spot->name[n++] = '-';
+		spot->name[n++] = p == slash ? '-' : *p;
+	}
+	spot->name[n] = '\0';
+	spot->link = !*p;
+	if (!*p)
+		spot->place = PLACE_NODE;
+	else
+		memset(spot->name, 0, sizeof spot->name);
+}
+
+/* /dev/block/MAJOR:MINOR, one of udev's links, too */
+static void parse_number(const char *text, struct spot *spot)
+{
+	unsigned major, minor;
+	int n = 0;
+
+	if (sscanf(text, "%u:%u%n", &major, &minor, &n) < 2 || text[n] || major != NDM_CTL_MAJOR)
+		return;
+	spot->place = PLACE_NODE;
+	spot->major = major;
+	spot->minor = minor;
+}
+
 void spot_parse(const char *path, struct spot *spot)
 {
 	char dir[256];
@@ -80,8 +134,13 @@ void spot_parse(const char *path, struct spot *spot)
 		spot->minor = (unsigned)strtoul(path + 8, NULL, 10);
 	} else {
 		n = strlen(mapper_dir(dir, sizeof(dir)));
-		if (strncmp(path, dir, n))
+		if (strncmp(path, dir, n)) {
+			if (!strncmp(path, "/dev/block/", 11))
+				parse_number(path + 11, spot);
+			else if (!strncmp(path, "/dev/", 5))
+				parse_volume(path, dir, spot);
 			return;
+		}
 		path += n;
 		if (*path && *path != '/')
 			return;

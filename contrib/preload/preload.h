@@ -30,6 +30,7 @@ struct spot {
 	enum place place;
 	char name[DM_NAME_LEN];		/* of a node, where a name was given */
 	unsigned major, minor;		/* of a device, where numbers were given */
+	int link;			/* the path is that of a link to a node: /dev/VG/LV */
 };
 
 /* A descriptor that is ours. */
@@ -44,11 +45,15 @@ int held_get(int fd, struct held *held);
 void held_move(int fd, uint64_t position);
 
 /* nbd.c: the commands have NBD's numbers */
-enum nbd_command { NBD_DO_READ = 0, NBD_DO_WRITE = 1, NBD_DO_FLUSH = 3 };
+enum nbd_command {
+	NBD_DO_READ = 0, NBD_DO_WRITE = 1, NBD_DO_FLUSH = 3, NBD_DO_TRIM = 4, NBD_DO_ZEROES = 6,
+};
 int nbd_connect(const char *device, uint64_t *bytes, unsigned *flags);
 ssize_t nbd_transfer(int fd, enum nbd_command command, uint64_t device_bytes, uint64_t offset,
 		     size_t length_bytes, void *data);
 
+/* data.c: what BLKZEROOUT and BLKDISCARD want, of bytes; 0, or -1 with errno */
+int data_range(int fd, enum nbd_command command, const uint64_t range[2]);
 /* data.c: a FILE */
 void *data_stream(int fd, const char *mode);
 

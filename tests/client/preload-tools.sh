@@ -108,8 +108,8 @@ fi
 if has lvm; then
 	mkdir lvm
 	cat > lvm/lvm.conf <<-CONF
-	devices { scan=["/dev/mapper"] use_devicesfile=0 obtain_device_list_from_udev=0 external_device_info_source="none" filter=["a|^/dev/mapper/disk\$|","r|.*|"] types=["device-mapper",16] }
-	global { use_aio=0 use_lvmpolld=0 locking_dir="$tmp/lvm" event_activation=0 }
+	devices { scan=["/dev/mapper"] use_devicesfile=0 obtain_device_list_from_udev=0 external_device_info_source="none" filter=["a|^/dev/mapper/disk\$|","a|^/dev/mapper/small\$|","r|.*|"] types=["device-mapper",16] }
+	global { thin_check_executable="" use_aio=0 use_lvmpolld=0 locking_dir="$tmp/lvm" event_activation=0 }
 	activation { udev_sync=0 udev_rules=0 verify_udev_operations=0 monitoring=0 }
 	backup { backup=0 archive=0 }
 	CONF
@@ -122,6 +122,72 @@ if has lvm; then
 	[ "$("$ndmsetup" table vg-lv | cut -d' ' -f1-3)" = "0 24576 linear" ] || fail "lvextend"
 	run lvm vgchange -an vg
 	run lvm vgremove -ff vg
+
+	# with what needs the new volume zeroed, for which lvm goes by /dev/VG/LV: root makes that link
+	if [ "$(id -u)" = 0 ] && [ ! -e "/dev/ndm-test$$" ]; then
+		vg=ndm-test$$
+		dm=ndm--test$$
+		trap 'rm -rf "/dev/ndm-test$$"; cleanup' EXIT
+		run lvm pvcreate -ff -y /dev/mapper/small
+		run lvm vgcreate -s 1M "$vg" /dev/mapper/disk /dev/mapper/small
+		run lvm lvcreate -y -n lin -L 4M "$vg"
+		run dd if=random of="/dev/$vg/lin" bs=4k conv=notrunc,fsync
+		run lvm lvcreate -y -s -n snap -L 4M "$vg/lin"
+		"$ndmsetup" table "$dm-lin" | grep -q snapshot-origin || fail "lvcreate -s"
+		run dd if=/dev/zero of="/dev/$vg/lin" bs=4k count=10 conv=notrunc,fsync
+		run lvm lvs -o data_percent --noheadings "$vg/snap"
+		! grep -q '^ *0.00' out || fail "nothing was copied: $(cat out)"
+		run lvm lvconvert -y --merge -i1 "$vg/snap"
+		run dd if="/dev/$vg/lin" of=copy bs=4k count=74 iflag=fullblock
+		cmp -n 300000 random copy || fail "lvconvert --merge: other data"
+		[ "$("$ndmsetup" table "$dm-lin" | cut -d' ' -f3)" = linear ] || fail "the merge did not end"
+		run lvm lvcreate -y --type striped -i1 -n str -L 4M "$vg"
+		run lvm lvresize -y -L 8M "$vg/str"
+		run lvm lvrename "$vg" str other
+		run lvm lvremove -y "$vg/other"
+		run lvm lvcreate -y --type mirror -m1 --mirrorlog core -n mir -L 4M "$vg"
+		"$ndmsetup" table "$dm-mir" | grep -q ' mirror core ' || fail "lvcreate --type mirror"
+		run lvm lvconvert -y -m0 "$vg/mir"
+		[ "$("$ndmsetup" table "$dm-mir" | cut -d' ' -f3)" = linear ] || fail "lvconvert -m0"
+		if maps thin-pool; then
+			run lvm lvcreate -y --type thin-pool -L 4M -n pool "$vg"
+			run lvm lvcreate -y -V 64M --thinpool pool -n thin "$vg"
+			run dd if=random of="/dev/$vg/thin" bs=4k conv=notrunc,fsync
+			run lvm lvcreate -y -s -n tsnap "$vg/thin"
+			run dd if=/dev/zero of="/dev/$vg/thin" bs=4k count=10 conv=notrunc,fsync
+			run lvm lvchange -ay -K "$vg/tsnap"
+			run dd if="/dev/$vg/tsnap" of=copy bs=4k count=74 iflag=fullblock
+			cmp -n 300000 random copy || fail "a thin snapshot: other data"
+			run lvm lvremove -y "$vg/tsnap"
+		fi
+		if maps raid; then
+			run lvm lvcreate -y --type raid1 -m1 -n twins -L 1M "$vg"
+			[ "$("$ndmsetup" table "$dm-twins" | cut -d' ' -f3-4)" = "raid raid1" ] || fail "lvcreate --type raid1"
+			run lvm lvremove -y "$vg/twins"
+		fi
+		run lvm vgchange -an "$vg"
+		[ ! -e "/dev/$vg/lin" ] || fail "a link is left in /dev"
+		run lvm vgremove -ff "$vg"
+	fi
+fi
+
+# Partitions of a volume.  By number: kpartx opens /dev/block/MAJOR:MINOR.
+if has kpartx; then
+	python3 - <<-'PY'
+	import struct
+	mbr = bytearray(512)
+	for i, (start, n) in enumerate(((2048, 20480), (22528, 40960))):
+	    mbr[446 + 16 * i:462 + 16 * i] = struct.pack("<B3sB3sII", 0, b"\0\2\0", 0x83, b"\xff\xff\xff", start, n)
+	mbr[510:] = b"\x55\xaa"
+	with open("disk", "r+b") as f:
+	    f.write(mbr)
+	PY
+	run kpartx -l /dev/mapper/disk
+	grep -qx 'disk1 : 0 20480 /dev/mapper/disk 2048' out || fail "kpartx -l: $(cat out)"
+	run kpartx -a /dev/mapper/disk
+	[ "$("$ndmsetup" table disk2 | cut -d' ' -f1-3)" = "0 40960 linear" ] || fail "kpartx -a"
+	run kpartx -d /dev/mapper/disk
+	! "$ndmsetup" info disk2 > out 2>&1 || fail "kpartx -d has left disk2"
 fi
 
 "$ndmsetup" remove_all
