@@ -93,6 +93,7 @@ static void use(struct ndm_luks *l)
 	if (!ndm_luks_lines(l, &o, key, key_bytes, &line, &n))
 		ndm_luks_lines_free(line, n);
 	ndm_luks_unlock(l, -1, "x", 1, key, &key_bytes);
+	ndm_luks_reencrypting_how(l);		/* and with it all that is said of a re-encryption */
 	ndm_luks_token_set(l, -1, "{\"type\":\"t\",\"keyslots\":[]}");
 	ndm_luks_kill(l, 0);
 	ndm_luks_erase(l);
