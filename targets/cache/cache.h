@@ -26,6 +26,7 @@
 
 #include <ndm-target.h>
 
+#include "lib/kit/patient.h"
 #include "lib/meta/array.h"
 #include "targets/cache/smq.h"
 
@@ -36,6 +37,7 @@ enum { CACHE_READ_HITS, CACHE_READ_MISSES, CACHE_WRITE_HITS, CACHE_WRITE_MISSES,
 
 struct cache_meta {
 	struct meta *m;
+	struct ndm_loop *loop;
 	uint32_t version, flags, block_sectors, cache_blocks, hint_bytes;
 	uint64_t mapping, hints, discards, dirty;	/* roots */
 	uint64_t discard_sectors, discard_blocks;

@@ -94,7 +94,7 @@ static int discards_load(struct cache *c)
 	    c->meta.discard_sectors > UINT64_MAX / c->meta.discard_blocks) {
 		err = -EILSEQ;			/* more bits than the device has room for */
 	} else {
-		had = ndm_calloc(meta_bitset_words(c->meta.discard_blocks), 8);
+		had = patient_zalloc(c->ti->loop, meta_bitset_words(c->meta.discard_blocks) * 8);
 		err = had ? cache_meta_load_discards(&c->meta, had) : -ENOMEM;
 		if (!err)
 			discards_take(c, had);

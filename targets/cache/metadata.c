@@ -173,6 +173,7 @@ int cache_meta_open(struct ndm_target *ti, struct ndm_store *store, uint32_t blo
 {
 	int err = meta_new(ti->loop, store, false, 0, &cm->m), blank;
 
+	cm->loop = ti->loop;
 	if (err)
 		return err;
 	blank = meta_blank(cm->m);
@@ -298,8 +299,8 @@ int cache_meta_mappings(struct cache_meta *cm, const char *policy, cache_mapping
 {
 	struct meta_array map = mappings(cm), hint = hints(cm);
 	struct loading l = { .cm = cm, .fn = fn, .arg = arg };
-	uint64_t *dirty = ndm_calloc(meta_bitset_words(cm->cache_blocks) + 1, 8);
-	uint32_t *levels = ndm_calloc((size_t)cm->cache_blocks + 1, 4);
+	uint64_t *dirty = patient_zalloc(cm->loop, (meta_bitset_words(cm->cache_blocks) + 1) * 8);
+	uint32_t *levels = patient_zalloc(cm->loop, ((size_t)cm->cache_blocks + 1) * 4);
 	int err = dirty && levels ? 0 : -ENOMEM;
 
 	if (!err && cm->version >= 2 && cm->clean) {

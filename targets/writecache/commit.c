@@ -23,30 +23,17 @@ void wc_fail(struct writecache *wc, int err, const char *what)
 	ndm_wake_all(&wc->freed);
 }
 
-struct task { struct writecache *wc; void (*fn)(struct writecache *); };
-
-static void task_run(void *arg)
+/* Tasks are made of nothing that could be short; each ends with wc_task_end(). */
+void wc_task(struct writecache *wc, const char *name, void (*fn)(void *))
 {
-	struct task t = *(struct task *)arg;
-
-	ndm_free(arg);
-	t.fn(t.wc);
-	t.wc->ntasks--;
-	ndm_wake_all(&t.wc->idle);
+	wc->ntasks++;
+	ndm_spawn(wc->ti->loop, name, fn, wc);
 }
 
-bool wc_task(struct writecache *wc, const char *name, void (*fn)(struct writecache *))
+void wc_task_end(struct writecache *wc)
 {
-	struct task *t = ndm_zalloc(sizeof *t);
-
-	if (!t) {
-		wc_fail(wc, -ENOMEM, name);
-		return false;
-	}
-	*t = (struct task){ wc, fn };
-	wc->ntasks++;
-	ndm_spawn(wc->ti->loop, name, task_run, t);
-	return true;
+	wc->ntasks--;
+	ndm_wake_all(&wc->idle);
 }
 
 void wc_dirty_all(struct writecache *wc)
@@ -175,19 +162,23 @@ void wc_commit(struct writecache *wc)
 
 /* ---- without being asked ---- */
 
-static void commit_task(struct writecache *wc)
+static void commit_task(void *arg)
 {
+	struct writecache *wc = arg;
+
 	wc->commit_queued = false;
 	ndm_lock(&wc->lock);
 	wc_commit(wc);
 	ndm_unlock(&wc->lock);
+	wc_task_end(wc);
 }
 
 static void commit_soon(struct writecache *wc)
 {
 	if (wc->commit_queued)
 		return;
-	wc->commit_queued = wc_task(wc, "writecache commit", commit_task);
+	wc->commit_queued = true;
+	wc_task(wc, "writecache commit", commit_task);
 }
 
 void wc_autocommit_fired(struct ndm_timer *timer)

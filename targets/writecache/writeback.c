@@ -251,13 +251,16 @@ static void round_of_writeback(struct writecache *wc)
 		ndm_wait(&wc->freed);
 }
 
-static void writeback_task(struct writecache *wc)
+static void writeback_task(void *arg)
 {
+	struct writecache *wc = arg;
+
 	do {
 		wc->writeback_again = false;
 		round_of_writeback(wc);
 	} while (wc->writeback_again && !wc->error);
 	wc->writeback_runs = false;
+	wc_task_end(wc);
 }
 
 void wc_writeback(struct writecache *wc)
@@ -267,7 +270,8 @@ void wc_writeback(struct writecache *wc)
 		ndm_wake_all(&wc->kick);
 		return;
 	}
-	wc->writeback_runs = wc_task(wc, "writecache writeback", writeback_task);
+	wc->writeback_runs = true;
+	wc_task(wc, "writecache writeback", writeback_task);
 }
 
 /* ---- old blocks ---- */

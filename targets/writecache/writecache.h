@@ -164,7 +164,8 @@ void wc_commit(struct writecache *) ndm_waits;
 /* and these without */
 void wc_autocommit(struct writecache *);	/* after a write to the cache */
 void wc_autocommit_fired(struct ndm_timer *);
-bool wc_task(struct writecache *, const char *name, void (*fn)(struct writecache *));
+void wc_task(struct writecache *, const char *name, void (*fn)(void *));
+void wc_task_end(struct writecache *);
 
 /* writeback.c */
 void wc_watermark(struct writecache *);
