@@ -58,6 +58,7 @@ static void conn_readable(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	c->worker->look.seen = true;
 	if (c->hs)
 		handshake_ready(c);
 	else
@@ -70,6 +71,7 @@ static void conn_writable(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	c->worker->look.seen = true;
 	if (c->hs) {
 		handshake_ready(c);
 		return;

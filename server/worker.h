@@ -48,6 +48,11 @@ struct worker {
 	struct conn *arrived;		/* their device is open; after the loop has run */
 	struct conn *again, *again_last;	/* may be over their limit no more */
 	bool starving;			/* somebody is held back by bytes_max */
+	struct {			/* worker.c: looking before sleeping */
+		bool seen;		/* something has happened since */
+		unsigned skip, misses;
+		uint64_t requests, bytes;	/* counted when the last turn began */
+	} look;
 	struct worker_counters count;
 	/* takeover */
 	bool parked;			/* nothing is read: see parcel.c */
