@@ -296,6 +296,8 @@ enum ndm_target_features {
 	NDM_TARGET_OURS = 32,		/* not known to the kernel */
 	NDM_TARGET_OWN_SIZE = 64,	/* a line of length 0: the constructor sets ti->nr */
 	NDM_TARGET_LENDS = 256,		/* READ and WRITE are only remapped (or ended, without devs) */
+	/* a READ that map() remaps shows what is below as it is, until the next task runs: a loan will do */
+	NDM_TARGET_LENDS_READS = 512,
 	NDM_TARGET_FORMATS = 128,	/* ctr may have to write: not built for trial (ndmd --check) */
 };
 

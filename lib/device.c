@@ -301,9 +301,11 @@ static struct ndm_bio *clone_make(struct ndm_device *dev, struct ndm_bio *bio,
 	c->done = clone_done;
 	if (ti && ti->per_bio_size)
 		memset(ndm_per_bio(c), 0, ti->per_bio_size);
-	if (nr == bio->nr && ti && ti->type->features & NDM_TARGET_LENDS) {
-		c->loan = bio->loan;
-		c->source = bio->source;
+	if (nr == bio->nr && ti) {
+		if (ti->type->features & (NDM_TARGET_LENDS | NDM_TARGET_LENDS_READS))
+			c->loan = bio->loan;
+		if (ti->type->features & NDM_TARGET_LENDS)
+			c->source = bio->source;
 	}
 	bio->pending++;
 	if (dev->regions)

@@ -78,6 +78,7 @@ static const struct ndm_arg origin_args[] = {
 const struct ndm_target_type ndm_target_snapshot_origin = {
 	.name = "snapshot-origin",
 	.version = { 1, 9, 0 },
+	.features = NDM_TARGET_LENDS_READS,	/* exceptions are made in tasks */
 	.private_size = sizeof(struct origin_target),
 	.args = origin_args,
 	.summary = "A device that has snapshots: what is overwritten is copied out first.",

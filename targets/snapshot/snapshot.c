@@ -452,6 +452,7 @@ const struct ndm_meta snap_metas[] = {
 const struct ndm_target_type ndm_target_snapshot = {
 	.name = "snapshot",
 	.version = { 1, 16, 0 },
+	.features = NDM_TARGET_LENDS_READS,	/* exceptions are made in tasks */
 	.private_size = sizeof(struct snap),
 	.args = snap_args,
 	.status_fields = snap_status_fields,

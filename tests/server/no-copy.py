@@ -198,8 +198,37 @@ def half():
     assert c.call(READ, 3 * MIB, MIB)[1] == data
 
 
+def apart():
+    """A snapshot shows what was there, whatever is written to its origin meanwhile."""
+    chunk = 8192
+    old = {n: dice.randbytes(chunk) for n in range(size // chunk)}
+    origin, snap = client(), Client(sock)
+    assert snap.go(path.encode()) == 1
+    for n, data in old.items():
+        assert snap.call(READ, n * chunk, chunk)[1] == bytes(chunk)
+    for n, data in old.items():                 # copied out of the way
+        origin.request(WRITE, n * chunk, chunk, data=data)
+        snap.request(READ, n * chunk, chunk)
+        assert snap.reply(chunk)[:2] == (0, bytes(chunk)) and origin.reply()[0] == 0
+    snap.s.close()
+    dm("remove", "--retry", path)
+    dm("create", path, "--table", f"0 {size // 512} snapshot {sys.argv[6]} {sys.argv[7]} N 16")
+    snap = Client(sock)
+    assert snap.go(path.encode()) == 1
+    for turn in range(size // chunk):
+        n = dice.randrange(size // chunk)
+        for i in range(6):
+            snap.request(READ, n * chunk, chunk, cookie=i)
+        origin.request(WRITE, n * chunk, chunk, data=dice.randbytes(chunk))
+        for i in range(6):
+            snap.request(READ, n * chunk, chunk, cookie=i)
+        for i in range(12):
+            assert snap.reply(chunk)[:2] == (0, old[n]), f"chunk {n}"
+        assert origin.reply()[0] == 0
+
+
 if work == "verify":
     for mode in "simple", "structured", "extended":
         verify(mode)
 else:
-    dict(saves=saves, suspend=suspend, unread=unread, shorter=shorter, half=half)[work]()
+    dict(apart=apart, saves=saves, suspend=suspend, unread=unread, shorter=shorter, half=half)[work]()

@@ -9,7 +9,7 @@ requires_program python3
 [ "$(stat -f -c %T /dev/shm 2> /dev/null)" = tmpfs ] || skip "/dev/shm is no tmpfs"
 
 shm=$(mktemp /dev/shm/ndm-no-copy-XXXXXX)
-cleanup_fn rm -f "$shm" "$shm.other" "$shm.holes"
+cleanup_fn rm -f "$shm" "$shm.other" "$shm.holes" "$shm.base" "$shm.cow"
 size=$((8 << 20))
 truncate -s $size "$shm" disk.img
 sectors=$((size / 512))
@@ -29,6 +29,16 @@ for name in shm upper; do work "$name" "$shm" $size unread; done
 work disk "$T/disk.img" $size unread
 work shm "$shm" $size shorter
 work disk "$T/disk.img" $size shorter
+
+# a snapshot and its origin
+truncate -s $size "$shm.base" "$shm.cow"
+"$NDMSETUP" create base --table "0 $sectors linear $shm.base 0"
+"$NDMSETUP" create origin --table "0 $sectors snapshot-origin /dev/mapper/base"
+"$NDMSETUP" create snap --table "0 $sectors snapshot /dev/mapper/base $shm.cow N 16"
+work origin snap $size apart /dev/mapper/base "$shm.cow"
+"$NDMSETUP" remove --retry snap
+"$NDMSETUP" create snap --table "0 $sectors snapshot /dev/mapper/base $shm.cow N 16"
+work snap - $size verify
 
 # a hole is read without being filled, and one that was made is not filled again
 truncate -s $size "$shm.holes"
