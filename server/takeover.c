@@ -38,6 +38,7 @@
 #include "state.h"
 #include "takeover.h"
 
+#define REPORT_NS 1000000u			/* between two looks whether reports are done */
 #define DRAIN_SECONDS 15			/* requests below, and TLS clients' replies */
 #define SUCCESSOR_SECONDS 60
 #define FDS_AT_ONCE 200u			/* the kernel takes 253 */
@@ -286,6 +287,9 @@ static void leave_task(void *arg)
 	struct ndmd *d = t->ndmd;
 
 	metrics_stop(d->metrics);
+	while (!metrics_idle(d->metrics))	/* a report that nobody will read is still being made */
+		ndm_sleep(d->workers[0].loop, REPORT_NS);
+	metrics_free(d->metrics);
 	d->metrics = NULL;
 	state_close(d);
 	volumes_remove_all(d);
