@@ -143,24 +143,32 @@ static bool member_wants(struct raid *r, unsigned i, uint64_t row, uint64_t owne
 	return false;
 }
 
+/* The sector of the array that a member's row holds; some rows at the end hold none. */
+static uint64_t owner_of(struct raid *r, unsigned i, uint64_t row)
+{
+	uint64_t run = 0, owner = raid_copy_owner(&r->geo, i, row, &run);
+
+	return owner < raid_sync_total(r) && owner < r->geo.array_sectors ? owner : RAID_NONE;
+}
+
 /* by rows of the members; at most one chunk of each */
 static int recover_row(struct raid *r, uint64_t row, uint64_t *did)
 {
-	uint64_t nr = least(RAID_PIECE, r->geo.dev_sectors - row), owner, run = 0;
+	uint64_t nr = least(RAID_PIECE, r->geo.dev_sectors - row), owner;
 	unsigned i;
 	int err = 0;
 
 	if (r->geo.chunk)
 		nr = least(nr, r->geo.chunk - row % r->geo.chunk);
 	for (i = 0; i < r->geo.disks; i++) {	/* how far all agree on what is to be done */
-		owner = raid_copy_owner(&r->geo, i, row, &run);
+		owner = owner_of(r, i, row);
 		if (owner != RAID_NONE)
 			member_wants(r, i, row, owner, &nr);
 	}
 	for (i = 0; i < r->geo.disks && !err; i++) {
 		uint64_t all = nr;
 
-		owner = raid_copy_owner(&r->geo, i, row, &run);
+		owner = owner_of(r, i, row);
 		if (owner == RAID_NONE || !member_wants(r, i, row, owner, &all))
 			continue;
 		err = window_do(r, owner, least(nr, r->geo.array_sectors - owner), i);
