@@ -509,6 +509,8 @@ int ndm_args_group(struct ndm_target *, struct ndm_args *, unsigned min, unsigne
 		   const char *message, unsigned *count);
 const char *ndm_args_shift(struct ndm_args *);		/* NULL at the end */
 void ndm_args_consume(struct ndm_args *, unsigned n);
+/* As they were given, each behind a blank, to be printed in the table line.  -ENOMEM */
+int ndm_args_words(unsigned argc, char **argv, struct ndm_str *);
 
 /* ---- growable text (lib/str.c) ---- */
 

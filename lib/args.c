@@ -93,3 +93,15 @@ int ndm_args_group(struct ndm_target *ti, struct ndm_args *as, unsigned min, uns
 				 as->argc);
 	return err;
 }
+
+int ndm_args_words(unsigned argc, char **argv, struct ndm_str *words)
+{
+	unsigned i;
+
+	for (i = 0; i < argc; i++) {
+		if (!ndm_str_room(words, strlen(argv[i]) + 1))
+			return -ENOMEM;
+		ndm_printf(words, " %s", argv[i]);
+	}
+	return 0;
+}

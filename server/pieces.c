@@ -29,15 +29,11 @@ static struct request *request_of(struct ndm_source *source)
 static int take(struct ndm_source *source, void *to, size_t bytes)
 {
 	struct conn *c = request_of(source)->conn;
-	ssize_t got;
+	struct iovec iov = { to, bytes };
+	ssize_t got = c->dead ? -EIO : conn_recv(c, &iov, 1);
 
-	if (c->dead)
-		return -EIO;
-	do {
-		got = recv(c->fd, to, bytes, MSG_DONTWAIT);
-	} while (got < 0 && errno == EINTR);
 	if (got < 0)
-		return -errno;
+		return (int)got;
 	source->taken = true;
 	return (size_t)got == bytes ? 0 : -EIO;
 }

@@ -2,10 +2,12 @@
 /*
  * still-world.h - what a world without an outside does: nothing comes in, there is nothing to
  * wait for, and work is done at once.  For tests that run a loop by hand (ndm_loop_run) and
- * have their own clock and dice.
+ * have their own clock; dice, where they may be as still as the rest.
  */
 #ifndef NDM_TESTS_STILL_WORLD_H
 #define NDM_TESTS_STILL_WORLD_H
+
+#include <string.h>
 
 #include <ndm.h>
 
@@ -26,6 +28,18 @@ static inline int still_loop_fd(struct ndm_loop *loop)
 {
 	(void)loop;
 	return -1;
+}
+
+static inline uint64_t still_random(struct ndm_world *w)
+{
+	(void)w;
+	return 4;
+}
+
+static inline void still_random_bytes(struct ndm_world *w, void *p, size_t n)
+{
+	(void)w;
+	memset(p, 4, n);
 }
 
 static inline void still_kick(struct ndm_loop *loop)

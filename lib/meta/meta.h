@@ -16,6 +16,7 @@
  *		meta_load(m, b->data + where the root of the space map is);
  *	or else	meta_format(m);				and meta_btree_empty() for each tree
  *	... meta_btree_insert() and so on, keeping the new roots in memory ...
+ *	meta_commit(m, &my_super, false, fill, arg);	which is
  *	meta_commit_begin(m);				all but the superblock is durable
  *	meta_super(m, &my_super, false, &b);		block 0, to be filled in:
  *		meta_space_root(m, b->data + ...);	and the roots of the trees
@@ -144,6 +145,9 @@ int meta_commit_begin(struct meta *) ndm_waits;
 /* Block 0, to be changed and handed to meta_commit_end() or meta_super_write(); make: all zero. */
 int meta_super(struct meta *, const struct meta_type *, bool make, struct meta_block **) ndm_waits;
 int meta_commit_end(struct meta *, struct meta_block *super) ndm_waits;
+/* All three, for those who have nothing to do in between: fill() writes the superblock's own part. */
+int meta_commit(struct meta *, const struct meta_type *, bool make,
+		void (*fill)(const void *arg, uint8_t *super), const void *arg) ndm_waits;
 /*
  * Block 0 alone, outside of a transaction: a flag in a committed superblock.  When it fails the
  * transaction is none the worse; block 0 stays changed in memory, and may be tried again.

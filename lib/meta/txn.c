@@ -103,6 +103,20 @@ int meta_commit_end(struct meta *m, struct meta_block *super)
 	return 0;
 }
 
+int meta_commit(struct meta *m, const struct meta_type *type, bool make,
+		void (*fill)(const void *arg, uint8_t *super), const void *arg)
+{
+	struct meta_block *b;
+	int err = meta_commit_begin(m);
+
+	if (!err)
+		err = meta_super(m, type, make, &b);
+	if (err)
+		return err;
+	fill(arg, b->data);
+	return meta_commit_end(m, b);
+}
+
 void meta_abort(struct meta *m)
 {
 	blocks_abort(m);

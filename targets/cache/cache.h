@@ -26,6 +26,7 @@
 
 #include <ndm-target.h>
 
+#include "lib/kit/crew.h"
 #include "lib/kit/patient.h"
 #include "lib/meta/array.h"
 #include "targets/cache/smq.h"
@@ -93,8 +94,7 @@ struct cache {
 	bool metadata2, passdown;
 	enum cache_mode mode;
 	uint64_t migration_threshold;		/* sectors */
-	char **args;				/* the table's words behind the devices */
-	unsigned nargs;
+	struct ndm_str words;			/* of the table, behind the devices */
 
 	struct cache_meta meta;
 	struct ndm_mutex lock;			/* of the metadata */
@@ -112,8 +112,9 @@ struct cache {
 
 	bool fresh, sized, loaded;
 	bool running, background;		/* not suspended; migrations may begin */
-	unsigned migrations, copies, ntasks;
-	struct ndm_waitq idle, copy_room;
+	unsigned migrations, copies;
+	struct crew tasks;
+	struct ndm_waitq copy_room;
 	struct ndm_timer waker;
 };
 
@@ -131,7 +132,6 @@ static inline bool cache_is_discarded(const struct cache *c, uint64_t oblock)
 int cache_commit(struct cache *) ndm_waits;		/* if anything has changed */
 int cache_sync(struct cache *) ndm_waits;		/* all, with CLEAN_SHUTDOWN; at suspend */
 void cache_metadata_failed(struct cache *, const char *what, int err) ndm_waits;
-bool cache_task(struct cache *, const char *name, void (*fn)(struct cache *));
 
 /* locks.c */
 bool cache_use_begin(struct cache *, struct cache_use *, uint64_t oblock, bool write);

@@ -8,30 +8,6 @@
  */
 #include "targets/cache/cache.h"
 
-struct task { struct cache *c; void (*fn)(struct cache *); };
-
-static void task_run(void *arg)
-{
-	struct task t = *(struct task *)arg;
-
-	ndm_free(arg);
-	t.fn(t.c);
-	t.c->ntasks--;
-	ndm_wake_all(&t.c->idle);
-}
-
-bool cache_task(struct cache *c, const char *name, void (*fn)(struct cache *))
-{
-	struct task *t = ndm_zalloc(sizeof *t);
-
-	if (!t)
-		return false;
-	*t = (struct task){ c, fn };
-	c->ntasks++;
-	ndm_spawn(c->ti->loop, name, task_run, t);
-	return true;
-}
-
 static void mode_set(struct cache *c, enum cache_mode mode)
 {
 	if (c->mode >= mode)

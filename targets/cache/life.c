@@ -178,9 +178,12 @@ int cache_preresume(struct ndm_target *ti)
 	return err;
 }
 
-static void commit_task(struct cache *c)
+static void commit_task(void *arg)
 {
+	struct cache *c = arg;
+
 	cache_commit(c);
+	crew_leave(&c->tasks);
 }
 
 void cache_waker(struct ndm_timer *timer)
@@ -192,7 +195,7 @@ void cache_waker(struct ndm_timer *timer)
 	smq_tick(c->policy);
 	cache_migrate(c);
 	if (c->meta.changed && c->mode == CACHE_WRITE)
-		cache_task(c, "cache commit", commit_task);
+		crew_send(&c->tasks, "cache commit", commit_task, c);
 	ndm_timer_set(&c->waker, ndm_now(c->ti->loop) + WAKER_NS);
 }
 
@@ -212,8 +215,7 @@ void cache_postsuspend(struct ndm_target *ti)
 
 	c->running = c->background = false;
 	ndm_timer_cancel(&c->waker);
-	while (c->ntasks)
-		ndm_wait(&c->idle);
+	crew_wait(&c->tasks);
 	if (c->mode == CACHE_WRITE && c->loaded)
 		cache_sync(c);
 }

@@ -44,8 +44,9 @@ static struct meta_array hints(const struct cache_meta *cm)
 
 /* ---- the superblock ---- */
 
-static void super_put(const struct cache_meta *cm, uint8_t *d)
+static void super_put(const void *arg, uint8_t *d)
 {
+	const struct cache_meta *cm = arg;
 	unsigned i;
 
 	meta_put32(d + 4, cm->flags);
@@ -98,15 +99,8 @@ static int super_get(struct cache_meta *cm, const uint8_t *d)
 
 static int commit(struct cache_meta *cm, bool make)
 {
-	struct meta_block *b;
-	int err = meta_commit_begin(cm->m);
+	int err = meta_commit(cm->m, &super_type, make, super_put, cm);
 
-	if (!err)
-		err = meta_super(cm->m, &super_type, make, &b);
-	if (err)
-		return err;
-	super_put(cm, b->data);
-	err = meta_commit_end(cm->m, b);
 	if (!err)
 		cm->changed = false;
 	return err;

@@ -151,8 +151,7 @@ static void migration_task(void *arg)
 	ndm_free(arg);
 	migration_run(c, &m.w);
 	cache_migrate(c);
-	c->ntasks--;
-	ndm_wake_all(&c->idle);
+	crew_leave(&c->tasks);
 }
 
 static bool migration_begin(struct cache *c, const struct smq_work *w)
@@ -165,8 +164,7 @@ static bool migration_begin(struct cache *c, const struct smq_work *w)
 	}
 	*m = (struct migration){ c, *w };
 	c->migrations++;
-	c->ntasks++;
-	ndm_spawn(c->ti->loop, "cache migration", migration_task, m);
+	crew_send(&c->tasks, "cache migration", migration_task, m);
 	return true;
 }
 

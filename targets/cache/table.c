@@ -152,19 +152,6 @@ static int bits_alloc(struct cache *c)
 	return c->dirty ? 0 : ndm_error(ti, -ENOMEM, "could not allocate dirty bitset");
 }
 
-static int args_keep(struct cache *c, unsigned argc, char **argv)
-{
-	c->args = ndm_calloc(argc, sizeof *c->args);
-	if (!c->args)
-		return -ENOMEM;
-	for (; c->nargs < argc; c->nargs++) {
-		c->args[c->nargs] = ndm_strdup(argv[c->nargs]);
-		if (!c->args[c->nargs])
-			return -ENOMEM;
-	}
-	return 0;
-}
-
 static int construct(struct cache *c, unsigned argc, char **argv)
 {
 	struct ndm_target *ti = c->ti;
@@ -184,7 +171,7 @@ static int construct(struct cache *c, unsigned argc, char **argv)
 		return ndm_error(ti, -EINVAL, "Unable to get write access to metadata, please "
 				 "check/repair metadata.");
 	memcpy(c->counts, c->meta.counts, sizeof c->counts);
-	if (args_keep(c, argc - 3, argv + 3))
+	if (ndm_args_words(argc - 3, argv + 3, &c->words))
 		return ndm_error(ti, -ENOMEM, "Error allocating memory for cache");
 	if (!c->origin->store->limits.max_discard_sectors)
 		c->passdown = false;
@@ -194,16 +181,13 @@ static int construct(struct cache *c, unsigned argc, char **argv)
 static void cache_dtr(struct ndm_target *ti)
 {
 	struct cache *c = ti->private_data;
-	unsigned i;
 
 	ndm_timer_cancel(&c->waker);
 	cache_meta_close(&c->meta);
 	smq_free(c->policy);
 	ndm_free(c->dirty);
 	ndm_free(c->discards);
-	for (i = 0; i < c->nargs; i++)
-		ndm_free(c->args[i]);
-	ndm_free(c->args);
+	ndm_str_free(&c->words);
 }
 
 static int cache_ctr(struct ndm_target *ti, unsigned argc, char **argv)
@@ -215,7 +199,7 @@ static int cache_ctr(struct ndm_target *ti, unsigned argc, char **argv)
 	c->passdown = c->fresh = true;
 	c->migration_threshold = 2048;
 	ndm_mutex_init(&c->lock, ti->loop);
-	ndm_waitq_init(&c->idle, ti->loop);
+	crew_init(&c->tasks, ti->loop);
 	ndm_waitq_init(&c->copy_room, ti->loop);
 	ndm_timer_init(&c->waker, ti->loop, cache_waker);
 	err = construct(c, argc, argv);
@@ -308,13 +292,11 @@ static void cache_status(struct ndm_target *ti, enum ndm_status what, unsigned f
 {
 	struct cache *c = ti->private_data;
 	uint64_t total = meta_space_blocks(c->meta.m);
-	unsigned i;
 
 	(void)flags;
 	if (what == NDM_STATUS_TABLE) {
 		ndm_printf(out, "%s %s %s", c->meta_dev->name, c->cache_dev->name, c->origin->name);
-		for (i = 0; i < c->nargs; i++)
-			ndm_printf(out, " %s", c->args[i]);
+		ndm_str_put(out, c->words.text, c->words.len);
 		return;
 	}
 	if (c->mode == CACHE_FAIL) {

@@ -74,13 +74,15 @@ int clone_commit(struct clone *c, bool *flushed)
 	return err;
 }
 
-static void waker_task(struct clone *c)
+static void waker_task(void *arg)
 {
+	struct clone *c = arg;
 	bool flushed;
 
 	if (clone_map_changed(&c->map) && ndm_now(c->ti->loop) - c->committed_ns >= COMMIT_NS)
 		clone_commit(c, &flushed);
 	clone_background(c);
+	crew_leave(&c->tasks);
 }
 
 static void waker_fired(struct ndm_timer *timer)
@@ -89,7 +91,7 @@ static void waker_fired(struct ndm_timer *timer)
 
 	if (!c->running)
 		return;
-	clone_task(c, "clone", waker_task);
+	crew_send(&c->tasks, "clone", waker_task, c);
 	ndm_timer_set(&c->waker, ndm_now(c->ti->loop) + COMMIT_NS);
 }
 
@@ -307,29 +309,13 @@ static int region_take(struct clone *c, struct ndm_args *args)
 	return 0;
 }
 
-static int args_keep(struct clone *c, unsigned argc, char **argv)
-{
-	c->args = ndm_calloc(argc, sizeof *c->args);
-	if (!c->args)
-		return -ENOMEM;
-	for (; c->nargs < argc; c->nargs++) {
-		c->args[c->nargs] = ndm_strdup(argv[c->nargs]);
-		if (!c->args[c->nargs])
-			return -ENOMEM;
-	}
-	return 0;
-}
-
 static void clone_dtr(struct ndm_target *ti)
 {
 	struct clone *c = ti->private_data;
-	unsigned i;
 
 	ndm_timer_cancel(&c->waker);
 	clone_map_close(&c->map);
-	for (i = 0; i < c->nargs; i++)
-		ndm_free(c->args[i]);
-	ndm_free(c->args);
+	ndm_str_free(&c->words);
 }
 
 static int construct(struct clone *c, unsigned argc, char **argv)
@@ -346,7 +332,7 @@ static int construct(struct clone *c, unsigned argc, char **argv)
 	err = clone_map_open(ti, c->meta_dev->store, &c->map);
 	if (err)
 		return ndm_error(ti, err, "Failed to load metadata");
-	if (args_keep(c, argc - 3, argv + 3))
+	if (ndm_args_words(argc - 3, argv + 3, &c->words))
 		return ndm_error(ti, -ENOMEM, "Failed to allocate memory for table line");
 	if (!c->dest->store->limits.max_discard_sectors)
 		c->passdown = false;
@@ -364,7 +350,7 @@ static int clone_ctr(struct ndm_target *ti, unsigned argc, char **argv)
 	c->hydration = c->passdown = c->fresh = true;
 	c->threshold = c->batch = 1;
 	ndm_mutex_init(&c->lock, ti->loop);
-	ndm_waitq_init(&c->idle, ti->loop);
+	crew_init(&c->tasks, ti->loop);
 	ndm_timer_init(&c->waker, ti->loop, waker_fired);
 	err = construct(c, argc, argv);
 	if (err) {
@@ -411,8 +397,7 @@ static void clone_postsuspend(struct ndm_target *ti)
 
 	c->running = false;
 	ndm_timer_cancel(&c->waker);
-	while (c->ntasks)
-		ndm_wait(&c->idle);
+	crew_wait(&c->tasks);
 	clone_commit(c, &flushed);
 }
 
@@ -457,13 +442,11 @@ static void clone_status(struct ndm_target *ti, enum ndm_status what, unsigned f
 {
 	struct clone *c = ti->private_data;
 	uint64_t total = meta_space_blocks(c->map.m);
-	unsigned i;
 
 	(void)flags;
 	if (what == NDM_STATUS_TABLE) {
 		ndm_printf(out, "%s %s %s", c->meta_dev->name, c->dest->name, c->source->name);
-		for (i = 0; i < c->nargs; i++)
-			ndm_printf(out, " %s", c->args[i]);
+		ndm_str_put(out, c->words.text, c->words.len);
 		return;
 	}
 	if (c->mode == CLONE_FAIL) {

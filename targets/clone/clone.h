@@ -18,6 +18,7 @@
 
 #include <ndm-target.h>
 
+#include "lib/kit/crew.h"
 #include "lib/kit/patient.h"
 #include "lib/meta/array.h"
 
@@ -54,8 +55,7 @@ struct clone {
 	enum clone_mode mode;
 	bool hydration, passdown;		/* as messages and devices have it */
 	unsigned threshold, batch;
-	char **args;				/* the table's words behind the devices */
-	unsigned nargs;
+	struct ndm_str words;			/* of the table, behind the devices */
 
 	bool running;				/* between resume and suspend */
 	bool fresh;				/* not resumed since it was made */
@@ -66,8 +66,7 @@ struct clone {
 	struct ndm_mutex lock;			/* commits */
 	struct ndm_timer waker;
 	uint64_t committed_ns;
-	unsigned ntasks;
-	struct ndm_waitq idle;			/* a task has ended */
+	struct crew tasks;
 };
 
 /* map.c; what waits is called under the lock */
@@ -84,7 +83,6 @@ void clone_map_freeze(struct clone_map *);	/* what is dirty now is what will be 
 int clone_map_commit(struct clone_map *) ndm_waits;
 
 /* hydrate.c */
-bool clone_task(struct clone *, const char *name, void (*fn)(struct clone *));
 /* 0 when the region is hydrated; bio: a write of all of it, which is then done, too */
 int clone_hydrate(struct clone *, uint64_t region, struct ndm_bio *bio, bool *written) ndm_waits;
 void clone_wait_copies(struct clone *, uint64_t first, uint64_t nr) ndm_waits;

@@ -11,30 +11,6 @@
  */
 #include "targets/clone/clone.h"
 
-struct task { struct clone *c; void (*fn)(struct clone *); };
-
-static void task_run(void *arg)
-{
-	struct task t = *(struct task *)arg;
-
-	ndm_free(arg);
-	t.fn(t.c);
-	t.c->ntasks--;
-	ndm_wake_all(&t.c->idle);
-}
-
-bool clone_task(struct clone *c, const char *name, void (*fn)(struct clone *))
-{
-	struct task *t = ndm_zalloc(sizeof *t);
-
-	if (!t)
-		return false;
-	*t = (struct task){ c, fn };
-	c->ntasks++;
-	ndm_spawn(c->ti->loop, name, task_run, t);
-	return true;
-}
-
 /* ---- copies ---- */
 
 static struct clone_copy *copy_find(const struct clone *c, uint64_t first, uint64_t nr)
@@ -169,8 +145,7 @@ static void batch_task(void *arg)
 	copy_end(c, b.k, copy_run(c, b.k));
 	if (!c->ios)
 		clone_background(c);
-	c->ntasks--;
-	ndm_wake_all(&c->idle);
+	crew_leave(&c->tasks);
 }
 
 static bool batch_start(struct clone *c, uint64_t first, uint64_t nr)
@@ -185,8 +160,7 @@ static bool batch_start(struct clone *c, uint64_t first, uint64_t nr)
 	}
 	copy_add(c, k, first, nr);
 	*b = (struct batch){ c, k };
-	c->ntasks++;
-	ndm_spawn(c->ti->loop, "clone hydration", batch_task, b);
+	crew_send(&c->tasks, "clone hydration", batch_task, b);
 	return true;
 }
 

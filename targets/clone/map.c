@@ -89,22 +89,21 @@ void clone_map_freeze(struct clone_map *c)
 
 /* ---- on disk ---- */
 
+static void super_put(const void *arg, uint8_t *d)
+{
+	const struct clone_map *c = arg;
+
+	meta_put64(d + 32, MAGIC);
+	meta_put32(d + 40, VERSION);
+	meta_space_root(c->m, d + 44);
+	meta_put64(d + 172, c->region_sectors);
+	meta_put64(d + 180, c->target_sectors);
+	meta_put64(d + 188, c->root);
+}
+
 static int commit(struct clone_map *c)
 {
-	struct meta_block *b;
-	int err = meta_commit_begin(c->m);
-
-	if (!err)
-		err = meta_super(c->m, &super_type, true, &b);
-	if (err)
-		return err;
-	meta_put64(b->data + 32, MAGIC);
-	meta_put32(b->data + 40, VERSION);
-	meta_space_root(c->m, b->data + 44);
-	meta_put64(b->data + 172, c->region_sectors);
-	meta_put64(b->data + 180, c->target_sectors);
-	meta_put64(b->data + 188, c->root);
-	return meta_commit_end(c->m, b);
+	return meta_commit(c->m, &super_type, true, super_put, c);
 }
 
 int clone_map_commit(struct clone_map *c)

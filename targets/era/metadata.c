@@ -61,8 +61,9 @@ static struct meta_array eras(struct era_meta *e)
 
 /* ---- the superblock ---- */
 
-static void super_put(const struct era_meta *e, uint8_t *d)
+static void super_put(const void *arg, uint8_t *d)
 {
+	const struct era_meta *e = arg;
 	const struct era_disk *n = &e->now;
 
 	meta_put32(d + 4, 0);
@@ -94,22 +95,9 @@ static void super_get(const uint8_t *d, struct era_disk *n)
 	n->snap = meta_get64(d + 216);
 }
 
-static int commit(struct era_meta *e, bool first)
-{
-	struct meta_block *b;
-	int err = meta_commit_begin(e->m);
-
-	if (!err)
-		err = meta_super(e->m, &super_type, first, &b);
-	if (err)
-		return err;
-	super_put(e, b->data);
-	return meta_commit_end(e->m, b);
-}
-
 int era_meta_commit(struct era_meta *e)
 {
-	return commit(e, false);
+	return meta_commit(e->m, &super_type, false, super_put, e);
 }
 
 int era_meta_load(struct era_meta *e)
@@ -141,7 +129,7 @@ static int meta_make(struct era_meta *e, uint32_t block_sectors)
 		err = meta_btree_empty(&tree, &e->now.tree);
 	if (!err)
 		err = meta_array_empty(&array, &e->now.array);
-	return err ? err : commit(e, true);
+	return err ? err : meta_commit(e->m, &super_type, true, super_put, e);
 }
 
 int era_meta_open(struct ndm_target *ti, struct ndm_store *store, uint32_t block_sectors,

@@ -7,6 +7,7 @@
 #include <ndm-integrity.h>
 
 #include "lib/kit/cipher.h"
+#include "lib/kit/crew.h"
 #include "lib/kit/hash.h"
 
 /* Lane 0 is the loop's own, the others are for workers. */
@@ -102,8 +103,7 @@ struct integrity {
 	struct integrity_journal journal;
 	struct integrity_bitmap bitmap;
 	struct ndm_timer autocommit, bitmap_timer;
-	unsigned ntasks;			/* of ours, beside those of requests */
-	struct ndm_waitq tasks_idle;
+	struct crew tasks;			/* of ours, beside those of requests */
 };
 
 #define ndm_integrity_of(p, member) \
@@ -132,7 +132,6 @@ static inline void integrity_fail_if(struct integrity *ic, const char *what, int
 		integrity_fail(ic, what, err);
 }
 
-void integrity_task(struct integrity *, const char *name, void (*fn)(struct integrity *));
 /* Tags, and what has been written, durable: of the metadata device, or of both. */
 void integrity_flush(struct integrity *, bool data) ndm_waits;
 void integrity_autocommit(struct integrity *);	/* in commit_ms, if not sooner */

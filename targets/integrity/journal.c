@@ -280,8 +280,9 @@ static void commit_once(struct integrity *ic)
 
 static void writeback_soon(struct integrity *);
 
-static void commit_task(struct integrity *ic)
+static void commit_task(void *arg)
 {
+	struct integrity *ic = arg;
 	struct integrity_journal *j = &ic->journal;
 	uint64_t now;
 
@@ -295,6 +296,7 @@ static void commit_task(struct integrity *ic)
 	}
 	j->committing = false;
 	ndm_wake_all(&j->changed);
+	crew_leave(&ic->tasks);
 }
 
 static void commit_start(struct integrity *ic)
@@ -305,7 +307,7 @@ static void commit_start(struct integrity *ic)
 		return;
 	j->committing = true;
 	ndm_timer_cancel(&ic->autocommit);
-	integrity_task(ic, "integrity-commit", commit_task);
+	crew_send(&ic->tasks, "integrity-commit", commit_task, ic);
 }
 
 void integrity_journal_commit_soon(struct integrity *ic)
@@ -447,8 +449,9 @@ static void writeback_once(struct integrity *ic)
 	ndm_wake_all(&j->changed);
 }
 
-static void writeback_task(struct integrity *ic)
+static void writeback_task(void *arg)
 {
+	struct integrity *ic = arg;
 	struct integrity_journal *j = &ic->journal;
 
 	while (j->writeback_wanted) {
@@ -457,6 +460,7 @@ static void writeback_task(struct integrity *ic)
 	}
 	j->writing = false;
 	ndm_wake_all(&j->changed);
+	crew_leave(&ic->tasks);
 }
 
 static void writeback_soon(struct integrity *ic)
@@ -467,7 +471,7 @@ static void writeback_soon(struct integrity *ic)
 	if (j->writing)
 		return;
 	j->writing = true;
-	integrity_task(ic, "integrity-write", writeback_task);
+	crew_send(&ic->tasks, "integrity-write", writeback_task, ic);
 }
 
 void integrity_journal_empty(struct integrity *ic)

@@ -24,37 +24,6 @@ void integrity_fail(struct integrity *ic, const char *what, int err)
 	ndm_wake_all(&ic->journal.changed);
 }
 
-/* ---- tasks ---- */
-
-struct integrity_job {
-	struct integrity *ic;
-	void (*fn)(struct integrity *);
-};
-
-static void job_task(void *arg)
-{
-	struct integrity_job *job = arg;
-	struct integrity *ic = job->ic;
-
-	job->fn(ic);
-	ndm_free(job);
-	if (--ic->ntasks == 0)
-		ndm_wake_all(&ic->tasks_idle);
-}
-
-void integrity_task(struct integrity *ic, const char *name, void (*fn)(struct integrity *))
-{
-	struct integrity_job *job = ndm_zalloc(sizeof *job);
-
-	if (!job) {
-		integrity_fail(ic, "starting a task", -ENOMEM);
-		return;
-	}
-	*job = (struct integrity_job){ .ic = ic, .fn = fn };
-	ic->ntasks++;
-	ndm_spawn(ic->ti->loop, name, job_task, job);
-}
-
 /* ---- durable ---- */
 
 void integrity_flush(struct integrity *ic, bool data)
@@ -77,9 +46,12 @@ void integrity_flush(struct integrity *ic, bool data)
 		integrity_fail(ic, "flushing disk cache", -EIO);
 }
 
-static void flush_task(struct integrity *ic)
+static void flush_task(void *arg)
 {
+	struct integrity *ic = arg;
+
 	integrity_flush(ic, true);
+	crew_leave(&ic->tasks);
 }
 
 static void autocommit_fire(struct ndm_timer *timer)
@@ -91,7 +63,7 @@ static void autocommit_fire(struct ndm_timer *timer)
 	if (ic->mode == 'J')
 		integrity_journal_commit_soon(ic);
 	else
-		integrity_task(ic, "integrity-flush", flush_task);
+		crew_send(&ic->tasks, "integrity-flush", flush_task, ic);
 }
 
 void integrity_autocommit(struct integrity *ic)
@@ -101,18 +73,26 @@ void integrity_autocommit(struct integrity *ic)
 			      ndm_now(ic->ti->loop) + ic->commit_ms * 1000000ull);
 }
 
+static void bitmap_task(void *arg)
+{
+	struct integrity *ic = arg;
+
+	integrity_bitmap_flush(ic);
+	crew_leave(&ic->tasks);
+}
+
 static void bitmap_fire(struct ndm_timer *timer)
 {
 	struct integrity *ic = ndm_integrity_of(timer, bitmap_timer);
 
 	if (!ic->failed)
-		integrity_task(ic, "integrity-bitmap", integrity_bitmap_flush);
+		crew_send(&ic->tasks, "integrity-bitmap", bitmap_task, ic);
 }
 
 int integrity_life_init(struct integrity *ic)
 {
 	ndm_ranges_init(&ic->ranges, ic->ti->loop);
-	ndm_waitq_init(&ic->tasks_idle, ic->ti->loop);
+	crew_init(&ic->tasks, ic->ti->loop);
 	ndm_timer_init(&ic->autocommit, ic->ti->loop, autocommit_fire);
 	ndm_timer_init(&ic->bitmap_timer, ic->ti->loop, bitmap_fire);
 	return 0;
@@ -153,8 +133,7 @@ void integrity_postsuspend(struct ndm_target *ti)
 
 	ndm_timer_cancel(&ic->autocommit);
 	ndm_timer_cancel(&ic->bitmap_timer);
-	while (ic->ntasks)
-		ndm_wait(&ic->tasks_idle);
+	crew_wait(&ic->tasks);
 	if (ic->mode != 'R' && ti->writable && !ic->failed) {
 		integrity_flush(ic, true);
 		if (ic->mode == 'J')
@@ -163,8 +142,7 @@ void integrity_postsuspend(struct ndm_target *ti)
 			stop_bitmap(ic);
 	}
 	ndm_timer_cancel(&ic->autocommit);
-	while (ic->ntasks)
-		ndm_wait(&ic->tasks_idle);
+	crew_wait(&ic->tasks);
 	ic->clean = true;
 }
 

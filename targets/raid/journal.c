@@ -15,7 +15,7 @@
  */
 #include "journal.h"
 
-#include "../../lib/kit/hash.h"
+#include "lib/kit/hash.h"
 
 struct raid_journal {
 	struct ndm_store *store;

@@ -30,7 +30,7 @@
 
 #include <ndm-target.h>
 
-#include "../../lib/kit/patient.h"
+#include "lib/kit/patient.h"
 
 #define RAID_DISKS_MAX 253u
 #define RAID_NONE UINT64_MAX		/* on disk, too: in sync, not reshaping */

@@ -148,7 +148,7 @@ static uint64_t owner_of(struct raid *r, unsigned i, uint64_t row)
 {
 	uint64_t run = 0, owner = raid_copy_owner(&r->geo, i, row, &run);
 
-	return owner < raid_sync_total(r) && owner < r->geo.array_sectors ? owner : RAID_NONE;
+	return owner < r->usable ? owner : RAID_NONE;
 }
 
 /* by rows of the members; at most one chunk of each */

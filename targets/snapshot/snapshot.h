@@ -21,7 +21,7 @@
 
 #include <ndm-target.h>
 
-#include "../../lib/kit/patient.h"
+#include "lib/kit/patient.h"
 
 /* ---- exceptions: a hash from old to new ---- */
 

@@ -191,16 +191,14 @@ static void commit_task(void *arg)
 	ndm_rwunlock(&pool->pmd->lock);
 	if (pool->pmd->super_late && pool->owner && !pool->suspended)
 		pool_changed(pool);
-	if (--pool->tasks == 0)
-		ndm_wake_all(&pool->tasks_idle);
+	crew_leave(&pool->tasks);
 }
 
 static void commit_due(struct ndm_timer *timer)
 {
 	struct pool *pool = (struct pool *)((char *)timer - offsetof(struct pool, commit_timer));
 
-	pool->tasks++;
-	ndm_spawn(pool->loop, "thin-commit", commit_task, pool);
+	crew_send(&pool->tasks, "thin-commit", commit_task, pool);
 }
 
 void pool_changed(struct pool *pool)
@@ -213,8 +211,7 @@ void pool_stop(struct pool *pool)
 {
 	ndm_timer_cancel(&pool->commit_timer);
 	ndm_timer_cancel(&pool->space_timer);
-	while (pool->tasks)
-		ndm_wait(&pool->tasks_idle);
+	crew_wait(&pool->tasks);
 	ndm_wrlock(&pool->pmd->lock);
 	pmd_super_late(pool->pmd);
 	pool_commit(pool);
@@ -345,7 +342,7 @@ static int pool_make(struct pool_target *pt, void **by_device, void **by_metadat
 	ndm_waitq_init(&pool->room, ti->loop);
 	ndm_waitq_init(&pool->idle, ti->loop);
 	ndm_waitq_init(&pool->landed, ti->loop);
-	ndm_waitq_init(&pool->tasks_idle, ti->loop);
+	crew_init(&pool->tasks, ti->loop);
 	ndm_timer_init(&pool->commit_timer, ti->loop, commit_due);
 	ndm_timer_init(&pool->space_timer, ti->loop, space_timeout);
 	*by_device = *by_metadata = pool;
@@ -399,8 +396,7 @@ void pool_drop(struct pool *pool)
 	*pool->by_device = *pool->by_metadata = NULL;
 	ndm_timer_cancel(&pool->commit_timer);
 	ndm_timer_cancel(&pool->space_timer);
-	while (pool->tasks)
-		ndm_wait(&pool->tasks_idle);
+	crew_wait(&pool->tasks);
 	pmd_close(pool->pmd);
 	ndm_free(pool);
 }

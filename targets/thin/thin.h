@@ -22,8 +22,9 @@
 
 #include <ndm-target.h>
 
-#include "../../lib/kit/patient.h"
-#include "../../lib/meta/meta.h"
+#include "lib/kit/crew.h"
+#include "lib/kit/patient.h"
+#include "lib/meta/meta.h"
 
 #define THIN_ID_MAX ((1u << 24) - 1)
 #define THIN_BLOCK_MIN 128u			/* sectors */
@@ -151,8 +152,7 @@ struct pool {
 	uint64_t inserts;		/* how many mappings were added */
 	uint64_t cursor;		/* where to look for a free data block */
 	struct ndm_timer commit_timer, space_timer;
-	unsigned tasks;			/* own ones */
-	struct ndm_waitq tasks_idle;
+	struct crew tasks;		/* own ones */
 };
 
 int pool_find(struct pool_target *, bool *made) ndm_waits;	/* sets pt->pool, or ndm_error()s */

@@ -23,19 +23,6 @@ void wc_fail(struct writecache *wc, int err, const char *what)
 	ndm_wake_all(&wc->freed);
 }
 
-/* Tasks are made of nothing that could be short; each ends with wc_task_end(). */
-void wc_task(struct writecache *wc, const char *name, void (*fn)(void *))
-{
-	wc->ntasks++;
-	ndm_spawn(wc->ti->loop, name, fn, wc);
-}
-
-void wc_task_end(struct writecache *wc)
-{
-	wc->ntasks--;
-	ndm_wake_all(&wc->idle);
-}
-
 void wc_dirty_all(struct writecache *wc)
 {
 	memset(wc->dirty, 1, wc->granules);
@@ -170,7 +157,7 @@ static void commit_task(void *arg)
 	ndm_lock(&wc->lock);
 	wc_commit(wc);
 	ndm_unlock(&wc->lock);
-	wc_task_end(wc);
+	crew_leave(&wc->tasks);
 }
 
 static void commit_soon(struct writecache *wc)
@@ -178,7 +165,7 @@ static void commit_soon(struct writecache *wc)
 	if (wc->commit_queued)
 		return;
 	wc->commit_queued = true;
-	wc_task(wc, "writecache commit", commit_task);
+	crew_send(&wc->tasks, "writecache commit", commit_task, wc);
 }
 
 void wc_autocommit_fired(struct ndm_timer *timer)

@@ -192,8 +192,7 @@ void wc_postsuspend(struct ndm_target *ti)
 		wc_writeback(wc);
 	}
 	ndm_unlock(&wc->lock);
-	while (wc->ntasks)
-		ndm_wait(&wc->idle);
+	crew_wait(&wc->tasks);
 	wc->everything -= all;
 	ndm_timer_cancel(&wc->autocommit);
 }
@@ -219,7 +218,7 @@ static int message_flush(struct writecache *wc)
 	wc_writeback(wc);
 	ndm_unlock(&wc->lock);
 	while (wc->writeback_runs)
-		ndm_wait(&wc->idle);
+		ndm_wait(&wc->tasks.left);
 	wc->everything--;
 	return wc->error ? ndm_error(wc->ti, -EIO, "the cache has failed") : 0;
 }

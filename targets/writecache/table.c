@@ -202,7 +202,7 @@ static void defaults(struct ndm_target *ti, struct writecache *wc)
 	ndm_waitq_init(&wc->ios, ti->loop);
 	ndm_waitq_init(&wc->freed, ti->loop);
 	ndm_waitq_init(&wc->kick, ti->loop);
-	ndm_waitq_init(&wc->idle, ti->loop);
+	crew_init(&wc->tasks, ti->loop);
 	ndm_timer_init(&wc->autocommit, ti->loop, wc_autocommit_fired);
 	ndm_timer_init(&wc->age, ti->loop, wc_age_fired);
 }

@@ -90,9 +90,8 @@ static void copy_task(void *arg)
 	ndm_free(arg);
 	run_copy(c.wc, c.first);
 	c.wc->copies--;
-	c.wc->ntasks--;
 	ndm_wake_all(&c.wc->freed);
-	ndm_wake_all(&c.wc->idle);
+	crew_leave(&c.wc->tasks);
 }
 
 /* `waiting`: blocks chosen that no task has yet */
@@ -110,8 +109,7 @@ static void run_start(struct writecache *wc, uint32_t first, uint32_t waiting)
 	}
 	*c = (struct copy){ wc, first };
 	wc->copies++;
-	wc->ntasks++;
-	ndm_spawn(wc->ti->loop, "writecache copy", copy_task, c);
+	crew_send(&wc->tasks, "writecache copy", copy_task, c);
 }
 
 /* ---- choosing ---- */
@@ -260,7 +258,7 @@ static void writeback_task(void *arg)
 		round_of_writeback(wc);
 	} while (wc->writeback_again && !wc->error);
 	wc->writeback_runs = false;
-	wc_task_end(wc);
+	crew_leave(&wc->tasks);
 }
 
 void wc_writeback(struct writecache *wc)
@@ -271,7 +269,7 @@ void wc_writeback(struct writecache *wc)
 		return;
 	}
 	wc->writeback_runs = true;
-	wc_task(wc, "writecache writeback", writeback_task);
+	crew_send(&wc->tasks, "writecache writeback", writeback_task, wc);
 }
 
 /* ---- old blocks ---- */

@@ -31,6 +31,8 @@
 
 #include <ndm-target.h>
 
+#include "lib/kit/crew.h"
+
 #define WC_MAGIC 0x23489321u
 #define WC_VERSION 1u
 #define WC_SUPER_BYTES 64u
@@ -105,8 +107,7 @@ struct writecache {
 	struct ndm_waitq kick;			/* writeback shall not pause any more */
 	struct ndm_timer autocommit, age;
 	bool autocommit_armed;
-	unsigned ntasks;
-	struct ndm_waitq idle;			/* a task has ended */
+	struct crew tasks;
 
 	struct wc_stats stats;
 };
@@ -164,8 +165,6 @@ void wc_commit(struct writecache *) ndm_waits;
 /* and these without */
 void wc_autocommit(struct writecache *);	/* after a write to the cache */
 void wc_autocommit_fired(struct ndm_timer *);
-void wc_task(struct writecache *, const char *name, void (*fn)(void *));
-void wc_task_end(struct writecache *);
 
 /* writeback.c */
 void wc_watermark(struct writecache *);

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../targets/raid/journal.h"
+#include "targets/raid/journal.h"
 #include "one-device.h"
 
 #define MEMBER 64u				/* sectors */

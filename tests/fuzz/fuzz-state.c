@@ -22,18 +22,6 @@ static uint64_t world_now(struct ndm_world *w)
 	return 1;
 }
 
-static void world_random_bytes(struct ndm_world *w, void *p, size_t n)
-{
-	(void)w;
-	memset(p, 4, n);
-}
-
-static uint64_t world_random(struct ndm_world *w)
-{
-	(void)w;
-	return 4;
-}
-
 static void world_deadline(struct ndm_loop *loop, uint64_t at_ns)
 {
 	(void)loop;
@@ -42,8 +30,8 @@ static void world_deadline(struct ndm_loop *loop, uint64_t at_ns)
 
 static const struct ndm_world_ops world_ops = {
 	.now = world_now,
-	.random = world_random,
-	.random_bytes = world_random_bytes,
+	.random = still_random,
+	.random_bytes = still_random_bytes,
 	.loop_init = still_loop_init,
 	.loop_fini = still_loop_fini,
 	.kick = still_kick,

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "../../targets/raid/raid.h"
+#include "targets/raid/raid.h"
 
 /* ---- geometry ---- */
 
