@@ -29,6 +29,8 @@
 
 #include <ndm-target.h>
 
+#include "lib/kit/bytes.h"
+
 #define LOG_MAGIC UINT64_C(0x6a736677736872)
 #define LOG_VERSION 1
 #define HEADER_BYTES 32
@@ -108,22 +110,6 @@ static void entry_free(struct log_writes *lw, struct entry *e)
 
 /* ---- the log ---- */
 
-static void put_le64(unsigned char *p, uint64_t v)
-{
-	unsigned i;
-
-	for (i = 0; i < 8; i++)
-		p[i] = (unsigned char)(v >> 8 * i);
-}
-
-static void put_le32(unsigned char *p, uint32_t v)
-{
-	unsigned i;
-
-	for (i = 0; i < 4; i++)
-		p[i] = (unsigned char)(v >> 8 * i);
-}
-
 static unsigned lsec_sectors(const struct log_writes *lw)
 {
 	return lw->lsec_bytes / NDM_SECTOR_BYTES;
@@ -132,10 +118,10 @@ static unsigned lsec_sectors(const struct log_writes *lw)
 static int superblock_write(struct log_writes *lw)
 {
 	memset(lw->block, 0, lw->lsec_bytes);
-	put_le64(lw->block, LOG_MAGIC);
-	put_le64(lw->block + 8, LOG_VERSION);
-	put_le64(lw->block + 16, lw->logged);
-	put_le32(lw->block + 24, lw->lsec_bytes);
+	le64_put(lw->block, LOG_MAGIC);
+	le64_put(lw->block + 8, LOG_VERSION);
+	le64_put(lw->block + 16, lw->logged);
+	le32_put(lw->block + 24, lw->lsec_bytes);
 	/* durable, and behind all entries that it counts */
 	return ndm_rw(lw->log->store, NDM_WRITE, NDM_FUA | NDM_META, 0, lsec_sectors(lw),
 		      lw->block);
@@ -151,10 +137,10 @@ static int entry_write(struct log_writes *lw, const struct entry *e, uint64_t at
 	uint64_t nr = lsec_sectors(lw) * (1 + (e->data ? e->nr : 0));
 
 	memset(lw->block, 0, lw->lsec_bytes);
-	put_le64(lw->block, e->sector);
-	put_le64(lw->block + 8, e->nr);
-	put_le64(lw->block + 16, e->flags);
-	put_le64(lw->block + 24, e->text_bytes);
+	le64_put(lw->block, e->sector);
+	le64_put(lw->block + 8, e->nr);
+	le64_put(lw->block + 16, e->flags);
+	le64_put(lw->block + 24, e->text_bytes);
 	if (e->text)
 		memcpy(lw->block + HEADER_BYTES, e->text, e->text_bytes);
 	return ndm_rw_data(lw->log->store, NDM_WRITE, 0, at, nr, &data);

@@ -53,7 +53,7 @@ static int adiantum_setkey(struct ndm_cipher *c, const uint8_t *key, size_t byte
 	memcpy(a->header_key, derived + 32, 16);
 	memcpy(a->message_key, derived + 48, 16);
 	for (i = 0; i < NH_KEY_WORDS; i++)
-		a->nh_key[i] = cipher_get32(derived + 64 + 4 * i);
+		a->nh_key[i] = le32_get(derived + 64 + 4 * i);
 	a->keyed = true;
 	ndm_secret_wipe(derived, sizeof derived);
 	ndm_secret_wipe(state, sizeof state);
@@ -68,8 +68,8 @@ static void nh_hash(const uint32_t *key, const uint8_t *message, size_t bytes,
 	unsigned pass;
 
 	for (; bytes; bytes -= 16, message += 16, key += 4) {
-		uint32_t m0 = cipher_get32(message), m1 = cipher_get32(message + 4);
-		uint32_t m2 = cipher_get32(message + 8), m3 = cipher_get32(message + 12);
+		uint32_t m0 = le32_get(message), m1 = le32_get(message + 4);
+		uint32_t m2 = le32_get(message + 8), m3 = le32_get(message + 12);
 
 		for (pass = 0; pass < NH_PASSES; pass++) {
 			const uint32_t *k = key + 4 * pass;
@@ -79,7 +79,7 @@ static void nh_hash(const uint32_t *key, const uint8_t *message, size_t bytes,
 		}
 	}
 	for (pass = 0; pass < NH_PASSES; pass++)
-		cipher_put64(out + 8 * pass, sum[pass]);
+		le64_put(out + 8 * pass, sum[pass]);
 }
 
 static int poly(struct adiantum *a, const uint8_t key[32], const uint8_t *data, size_t bytes,
@@ -96,18 +96,18 @@ static int poly(struct adiantum *a, const uint8_t key[32], const uint8_t *data, 
 
 static void add128(uint8_t a[16], const uint8_t b[16])
 {
-	uint64_t low = cipher_get64(a), sum = low + cipher_get64(b);
+	uint64_t low = le64_get(a), sum = low + le64_get(b);
 
-	cipher_put64(a + 8, cipher_get64(a + 8) + cipher_get64(b + 8) + (sum < low));
-	cipher_put64(a, sum);
+	le64_put(a + 8, le64_get(a + 8) + le64_get(b + 8) + (sum < low));
+	le64_put(a, sum);
 }
 
 static void sub128(uint8_t a[16], const uint8_t b[16])
 {
-	uint64_t low = cipher_get64(a), less = cipher_get64(b);
+	uint64_t low = le64_get(a), less = le64_get(b);
 
-	cipher_put64(a + 8, cipher_get64(a + 8) - cipher_get64(b + 8) - (low < less));
-	cipher_put64(a, low - less);
+	le64_put(a + 8, le64_get(a + 8) - le64_get(b + 8) - (low < less));
+	le64_put(a, low - less);
 }
 
 /* header: what Poly1305 made of length and tweak */
@@ -139,7 +139,7 @@ static int adiantum_unit(struct adiantum *a, bool encrypt, const uint8_t *iv, co
 	size_t left = bytes - 16;
 	int err;
 
-	cipher_put64(header, 8 * (uint64_t)left);
+	le64_put(header, 8 * (uint64_t)left);
 	memcpy(header + 16, iv, 32);
 	err = poly(a, a->header_key, header, sizeof header, header);
 	err = err ? err : message_hash(a, header, in, left, hash);

@@ -194,8 +194,8 @@ static int aegis_crypt(struct ndm_aead *aead, bool encrypt, uint8_t *iv, const u
 	aegis_start(a, &st, iv);
 	aegis_absorb(a, &st, aad, aad_bytes);
 	aegis_data(a, &st, encrypt, in, out, bytes);
-	cipher_put64(lengths, 8 * (uint64_t)aad_bytes);
-	cipher_put64(lengths + 8, 8 * (uint64_t)bytes);
+	le64_put(lengths, 8 * (uint64_t)aad_bytes);
+	le64_put(lengths + 8, 8 * (uint64_t)bytes);
 	xor_block(lengths, lengths, st.s[3]);
 	for (i = 0; i < 7; i++)
 		aegis_update(a, &st, lengths);

@@ -20,12 +20,7 @@ struct cast6 {
 
 static uint32_t be32(const uint8_t *p)
 {
-	return __builtin_bswap32(cipher_get32(p));
-}
-
-static void put_be32(uint8_t *p, uint32_t v)
-{
-	cipher_put32(p, __builtin_bswap32(v));
+	return __builtin_bswap32(le32_get(p));
 }
 
 static uint32_t rotate(uint32_t v, unsigned n)
@@ -132,7 +127,7 @@ static void cast6_block(const void *state, bool encrypt, const uint8_t *in, uint
 	for (; i < QUADS; i++)
 		quad_back(s, encrypt ? i : QUADS - 1 - i, b);
 	for (i = 0; i < 4; i++)
-		put_be32(out + 4 * i, b[i]);
+		be32_put(out + 4 * i, b[i]);
 }
 
 const struct cipher_block cipher_block_cast6 = {

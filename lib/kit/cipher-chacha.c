@@ -62,7 +62,7 @@ static void chacha_four(const uint32_t state[16], unsigned rounds, const uint8_t
 		for (lane = 0; lane < LANES; lane++) {
 			size_t at = lane * BLOCK + 4 * i;
 
-			cipher_put32(out + at, cipher_get32(in + at) ^ x[i][lane]);
+			le32_put(out + at, le32_get(in + at) ^ x[i][lane]);
 		}
 	}
 }
@@ -76,7 +76,7 @@ static void chacha_one(const uint32_t state[16], unsigned rounds, const uint8_t 
 
 	chacha_permute(state, x, rounds);
 	for (i = 0; i < 16; i++)
-		cipher_put32(stream + 4 * i, x[i] + state[i]);
+		le32_put(stream + 4 * i, x[i] + state[i]);
 	for (i = 0; i < bytes; i++)
 		out[i] = in[i] ^ stream[i];
 }
@@ -110,9 +110,9 @@ static void chacha_words(uint32_t state[16], const uint8_t key[32], const uint8_
 	state[2] = 0x79622d32;
 	state[3] = 0x6b206574;
 	for (i = 0; i < 8; i++)
-		state[4 + i] = cipher_get32(key + 4 * i);
+		state[4 + i] = le32_get(key + 4 * i);
 	for (i = 0; i < 4; i++)
-		state[12 + i] = cipher_get32(iv + 4 * i);
+		state[12 + i] = le32_get(iv + 4 * i);
 }
 
 /* HChaCha makes a key of the key and the first half of the IV; that and the rest make the state */
@@ -125,8 +125,8 @@ void xchacha_init(uint32_t state[16], const uint8_t key[32], const uint8_t iv[32
 	chacha_words(state, key, iv);
 	chacha_permute(state, x, rounds);
 	for (i = 0; i < 4; i++) {
-		cipher_put32(subkey + 4 * i, x[i]);
-		cipher_put32(subkey + 16 + 4 * i, x[12 + i]);
+		le32_put(subkey + 4 * i, x[i]);
+		le32_put(subkey + 16 + 4 * i, x[12 + i]);
 	}
 	memcpy(rest, iv + 24, 8);
 	memcpy(rest + 8, iv + 16, 8);

@@ -51,21 +51,11 @@ static void xor_bytes(uint8_t *out, const uint8_t *a, const uint8_t *b, size_t b
 /* times x, little-endian bit order, x^128 + x^7 + x^2 + x + 1 */
 static void xts_double(uint8_t t[BLOCK])
 {
-	uint64_t low = cipher_get64(t), high = cipher_get64(t + 8);
+	uint64_t low = le64_get(t), high = le64_get(t + 8);
 	uint64_t carry = -(high >> 63) & 0x87;
 
-	cipher_put64(t + 8, high << 1 | low >> 63);
-	cipher_put64(t, low << 1 ^ carry);
-}
-
-static uint64_t get_be64(const uint8_t *p)
-{
-	return __builtin_bswap64(cipher_get64(p));
-}
-
-static void put_be64(uint8_t *p, uint64_t v)
-{
-	cipher_put64(p, __builtin_bswap64(v));
+	le64_put(t + 8, high << 1 | low >> 63);
+	le64_put(t, low << 1 ^ carry);
 }
 
 /* times x, big-endian bits */
@@ -80,7 +70,7 @@ static void lrw_double(uint64_t a[2])
 /* key * index in GF(2^128), big-endian bytes and bits */
 static void lrw_multiply(const uint64_t key[2], const uint8_t index[BLOCK], uint8_t out[BLOCK])
 {
-	uint64_t i[2] = { get_be64(index), get_be64(index + 8) }, a[2] = { key[0], key[1] };
+	uint64_t i[2] = { be64_get(index), be64_get(index + 8) }, a[2] = { key[0], key[1] };
 	uint64_t r[2] = { 0, 0 };
 	unsigned bit;
 
@@ -91,13 +81,13 @@ static void lrw_multiply(const uint64_t key[2], const uint8_t index[BLOCK], uint
 		r[1] ^= a[1] & take;
 		lrw_double(a);
 	}
-	put_be64(out, r[0]);
-	put_be64(out + 8, r[1]);
+	be64_put(out, r[0]);
+	be64_put(out + 8, r[1]);
 }
 
 static void lrw_set_key(struct composed *c, const uint8_t *key)
 {
-	uint64_t a[2] = { get_be64(key), get_be64(key + 8) }, sum[2] = { 0, 0 };
+	uint64_t a[2] = { be64_get(key), be64_get(key + 8) }, sum[2] = { 0, 0 };
 	unsigned k;
 
 	memcpy(c->lrw_key, a, sizeof a);
@@ -113,8 +103,8 @@ static void lrw_next(const struct composed *c, struct tweak *w)
 {
 	unsigned ones = ~w->index ? __builtin_ctzll(~w->index) : 64;
 
-	put_be64(w->t, get_be64(w->t) ^ c->lrw_step[ones][0]);
-	put_be64(w->t + 8, get_be64(w->t + 8) ^ c->lrw_step[ones][1]);
+	be64_put(w->t, be64_get(w->t) ^ c->lrw_step[ones][0]);
+	be64_put(w->t + 8, be64_get(w->t + 8) ^ c->lrw_step[ones][1]);
 	w->index++;
 }
 
@@ -124,7 +114,7 @@ static void tweak_first(const struct composed *c, const uint8_t *iv, struct twea
 		memcpy(w->t, iv, BLOCK);
 	} else {
 		lrw_multiply(c->lrw_key, iv, w->t);
-		w->index = get_be64(iv + 8);
+		w->index = be64_get(iv + 8);
 	}
 }
 

@@ -19,6 +19,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/kit/bytes.h"
+
 #define NDM_CIPHER_IV_MAX 32		/* bytes: adiantum's and xchacha's */
 #define NDM_CIPHER_NAME_MAX 128		/* as CRYPTO_MAX_ALG_NAME, with the NUL */
 
@@ -120,29 +122,5 @@ bool cipher_name_inside(const char *name, const char *outer, char *inner);
 void chacha_permute(const uint32_t in[16], uint32_t out[16], unsigned rounds);
 void chacha_xor(uint32_t state[16], unsigned rounds, const uint8_t *in, uint8_t *out, size_t bytes);
 void xchacha_init(uint32_t state[16], const uint8_t key[32], const uint8_t iv[32], unsigned rounds);
-
-static inline uint32_t cipher_get32(const uint8_t *p)
-{
-	return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
-}
-
-static inline uint64_t cipher_get64(const uint8_t *p)
-{
-	return cipher_get32(p) | (uint64_t)cipher_get32(p + 4) << 32;
-}
-
-static inline void cipher_put32(uint8_t *p, uint32_t v)
-{
-	p[0] = v;
-	p[1] = v >> 8;
-	p[2] = v >> 16;
-	p[3] = v >> 24;
-}
-
-static inline void cipher_put64(uint8_t *p, uint64_t v)
-{
-	cipher_put32(p, v);
-	cipher_put32(p + 4, v >> 32);
-}
 
 #endif

@@ -96,7 +96,7 @@ static int one_aead(struct ndm_crypt *c, struct crypt_lane *lane, bool encrypt, 
 	uint8_t aad[8 + NDM_CIPHER_IV_MAX], *iv = aad + 8, work[NDM_CIPHER_IV_MAX];
 	int err;
 
-	cipher_put64(aad, sector);		/* without the IV's offset */
+	le64_put(aad, sector);		/* without the IV's offset */
 	if (!c->iv_stored)
 		ivgen_fill(&c->iv, iv_sector(c, sector), 0, 1, iv);
 	else if (encrypt)

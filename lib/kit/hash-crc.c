@@ -38,7 +38,7 @@ static void crc_table(uint32_t poly, uint32_t table[8][256])
 static uint32_t crc_sliced(uint32_t (*const t)[256], uint32_t crc, const uint8_t *p, size_t bytes)
 {
 	for (; bytes >= 8; bytes -= 8, p += 8) {
-		uint32_t low = cipher_get32(p) ^ crc, high = cipher_get32(p + 4);
+		uint32_t low = le32_get(p) ^ crc, high = le32_get(p + 4);
 
 		crc = t[7][low & 0xff] ^ t[6][low >> 8 & 0xff] ^ t[5][low >> 16 & 0xff] ^
 		      t[4][low >> 24] ^ t[3][high & 0xff] ^ t[2][high >> 8 & 0xff] ^
@@ -129,7 +129,7 @@ static void xxh_block(uint64_t acc[4], const uint8_t *p)
 	unsigned i;
 
 	for (i = 0; i < 4; i++)
-		acc[i] = xxh_lane(acc[i], cipher_get64(p + 8 * i));
+		acc[i] = xxh_lane(acc[i], le64_get(p + 8 * i));
 }
 
 static void xxh_start(uint64_t acc[4], uint64_t seed)
@@ -154,9 +154,9 @@ static uint64_t xxh_end(const uint64_t acc[4], uint64_t seed, uint64_t total, co
 	}
 	h += total;
 	for (; bytes >= 8; bytes -= 8, rest += 8)
-		h = rotate(h ^ xxh_lane(0, cipher_get64(rest)), 27) * P1 + P4;
+		h = rotate(h ^ xxh_lane(0, le64_get(rest)), 27) * P1 + P4;
 	for (; bytes >= 4; bytes -= 4, rest += 4)
-		h = rotate(h ^ cipher_get32(rest) * P1, 23) * P2 + P3;
+		h = rotate(h ^ le32_get(rest) * P1, 23) * P2 + P3;
 	for (; bytes; bytes--, rest++)
 		h = rotate(h ^ *rest * P5, 11) * P1;
 	h = (h ^ h >> 33) * P2;
@@ -209,7 +209,7 @@ int ndm_checksum_setkey(struct ndm_checksum *s, const void *key, size_t bytes)
 {
 	if (bytes != (s->kind == NDM_SUM_XXH64 ? 8 : 4))
 		return -EINVAL;
-	s->seed = bytes == 8 ? cipher_get64(key) : cipher_get32(key);
+	s->seed = bytes == 8 ? le64_get(key) : le32_get(key);
 	return 0;
 }
 
@@ -258,13 +258,13 @@ void ndm_checksum_end(struct ndm_checksum *s, uint8_t *digest)
 {
 	switch (s->kind) {
 	case NDM_SUM_CRC32:
-		cipher_put32(digest, s->crc);
+		le32_put(digest, s->crc);
 		break;
 	case NDM_SUM_CRC32C:
-		cipher_put32(digest, ~s->crc);
+		le32_put(digest, ~s->crc);
 		break;
 	case NDM_SUM_XXH64:
-		cipher_put64(digest, xxh_end(s->acc, s->seed, s->total, s->rest, s->nrest));
+		le64_put(digest, xxh_end(s->acc, s->seed, s->total, s->rest, s->nrest));
 		break;
 	}
 }

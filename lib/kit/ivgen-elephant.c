@@ -57,7 +57,7 @@ static void md5_block(uint32_t state[4], const uint8_t block[64])
 			word = 7 * i % 16;
 			break;
 		}
-		t = a + f + sines[i] + cipher_get32(block + 4 * word);
+		t = a + f + sines[i] + le32_get(block + 4 * word);
 		a = d;
 		d = c;
 		c = b;
@@ -80,13 +80,13 @@ void ivgen_lmk(const struct ivgen *g, uint64_t s, const uint8_t *plain, uint8_t 
 	for (i = 16; i + 64 <= 512; i += 64)
 		md5_block(state, plain + i);
 	memcpy(last, plain + i, 48);		/* what is left of the sector, then its number */
-	cipher_put32(last + 48, s);
-	cipher_put32(last + 52, (s >> 32 & 0xffffff) | 0x80000000);
-	cipher_put32(last + 56, 4024);
-	cipher_put32(last + 60, 0);
+	le32_put(last + 48, s);
+	le32_put(last + 52, (s >> 32 & 0xffffff) | 0x80000000);
+	le32_put(last + 56, 4024);
+	le32_put(last + 60, 0);
 	md5_block(state, last);
 	for (i = 0; i < 4; i++)
-		cipher_put32(iv + 4 * i, state[i]);
+		le32_put(iv + 4 * i, state[i]);
 }
 
 /* ---- elephant ---- */
@@ -102,10 +102,10 @@ static void diffuse(uint8_t *d, unsigned n, bool encrypt, const uint8_t turns[4]
 
 	for (k = 0; k < n; k++) {
 		unsigned i = encrypt ? n - 1 - k : k;
-		uint32_t x = cipher_get32(d + 4 * ((i + near) & (n - 1)));
+		uint32_t x = le32_get(d + 4 * ((i + near) & (n - 1)));
 
-		x ^= rotate(cipher_get32(d + 4 * ((i + far) & (n - 1))), turns[i % 4]);
-		cipher_put32(d + 4 * i, cipher_get32(d + 4 * i) + (encrypt ? -x : x));
+		x ^= rotate(le32_get(d + 4 * ((i + far) & (n - 1))), turns[i % 4]);
+		le32_put(d + 4 * i, le32_get(d + 4 * i) + (encrypt ? -x : x));
 	}
 }
 
@@ -142,8 +142,8 @@ int ivgen_elephant(const struct ivgen *g, struct ndm_cipher *aes, uint64_t s, bo
 	uint8_t key[32] = { 0 };
 	int err;
 
-	cipher_put64(key, s * g->sector_bytes);
-	cipher_put64(key + 16, s * g->sector_bytes);
+	le64_put(key, s * g->sector_bytes);
+	le64_put(key + 16, s * g->sector_bytes);
 	key[31] = 0x80;
 	err = ndm_cipher_crypt(aes, true, NULL, key, key, sizeof key, 1);
 	if (err)

@@ -27,11 +27,6 @@ int ivgen_mode_parse(const char *name, enum ivgen_mode *mode)
 	return -EINVAL;
 }
 
-static void put_be64(uint8_t *p, uint64_t v)
-{
-	cipher_put64(p, __builtin_bswap64(v));
-}
-
 void ivgen_fill(const struct ivgen *g, uint64_t s, unsigned step, unsigned n, uint8_t *iv)
 {
 	const unsigned bytes = g->iv_bytes;
@@ -42,20 +37,20 @@ void ivgen_fill(const struct ivgen *g, uint64_t s, unsigned step, unsigned n, ui
 	for (; n; n--, s += step, iv += bytes) {
 		switch (g->mode) {
 		case IV_PLAIN:
-			cipher_put32(iv, s);
+			le32_put(iv, s);
 			break;
 		case IV_PLAIN64:
 		case IV_ESSIV:			/* essiv(...) encrypts it */
-			cipher_put64(iv, s);
+			le64_put(iv, s);
 			break;
 		case IV_PLAIN64BE:
-			put_be64(iv + bytes - 8, s);
+			be64_put(iv + bytes - 8, s);
 			break;
 		case IV_BENBI:
-			put_be64(iv + bytes - 8, (s << g->benbi_shift) + 1);
+			be64_put(iv + bytes - 8, (s << g->benbi_shift) + 1);
 			break;
 		case IV_EBOIV:
-			cipher_put64(iv, s * g->sector_bytes);
+			le64_put(iv, s * g->sector_bytes);
 			break;
 		default:
 			break;
@@ -66,7 +61,7 @@ void ivgen_fill(const struct ivgen *g, uint64_t s, unsigned step, unsigned n, ui
 void ivgen_offset(const struct ivgen *g, uint64_t s, uint8_t *iv)
 {
 	memset(iv, 0, g->iv_bytes);
-	cipher_put64(iv, s * g->sector_bytes);
+	le64_put(iv, s * g->sector_bytes);
 }
 
 /* ---- tcw: TrueCrypt before 4.1 ---- */
@@ -76,7 +71,7 @@ void ivgen_tcw(const struct ivgen *g, uint64_t s, uint8_t *iv)
 	uint8_t number[8];
 	unsigned i;
 
-	cipher_put64(number, s);
+	le64_put(number, s);
 	for (i = 0; i < g->iv_bytes; i++)
 		iv[i] = g->seed[i] ^ number[i % 8];
 }
@@ -87,11 +82,11 @@ void ivgen_tcw_whiten(const struct ivgen *g, uint64_t s, uint8_t *data)
 	uint64_t word, m;
 	unsigned i;
 
-	cipher_put64(number, s);
+	le64_put(number, s);
 	for (i = 0; i < sizeof mask; i++)
 		mask[i] = g->whitening[i] ^ number[i % 8];
 	for (i = 0; i < sizeof mask; i += 4)
-		cipher_put32(mask + i, ndm_crc32(0, mask + i, 4));
+		le32_put(mask + i, ndm_crc32(0, mask + i, 4));
 	for (i = 0; i < 4; i++) {
 		mask[i] ^= mask[12 + i];
 		mask[4 + i] ^= mask[8 + i];

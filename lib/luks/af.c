@@ -47,7 +47,7 @@ static int diffuse(struct ndm_hash *h, uint8_t *block, size_t bytes)
 	for (j = 0; bytes && !err; j++) {
 		size_t now = bytes < ndm_hash_bytes(h) ? bytes : ndm_hash_bytes(h);
 
-		put_be32(number, j);
+		be32_put(number, j);
 		err = ndm_hash_begin(h);
 		err = err ? err : ndm_hash_update(h, number, sizeof number);
 		err = err ? err : ndm_hash_update(h, block, now);

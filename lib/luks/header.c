@@ -91,11 +91,11 @@ int ndm_luks_load(struct ndm_luks *l)
 	err = luks_read(l, 0, first, sizeof first);
 	if (err)
 		return err;
-	if (!memcmp(first, "LUKS\xba\xbe", 6) && get_be16(first + 6) == 1)
+	if (!memcmp(first, "LUKS\xba\xbe", 6) && be16_get(first + 6) == 1)
 		return luks1_decode(l, first);
 	err = luks2_load(l);			/* its second copy may be all that is left */
-	if (err == -ENXIO && !memcmp(first, "LUKS\xba\xbe", 6) && get_be16(first + 6) > 2)
-		return luks_fail(l, -EINVAL, "LUKS version %u is not known", get_be16(first + 6));
+	if (err == -ENXIO && !memcmp(first, "LUKS\xba\xbe", 6) && be16_get(first + 6) > 2)
+		return luks_fail(l, -EINVAL, "LUKS version %u is not known", be16_get(first + 6));
 	return err;
 }
 

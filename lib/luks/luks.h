@@ -12,6 +12,7 @@
 
 #include <ndm-luks.h>
 
+#include "lib/kit/bytes.h"
 #include "lib/kit/cipher.h"
 #include "lib/kit/hash.h"
 #include "lib/luks/tree.h"
@@ -109,36 +110,5 @@ int luks_kdf(struct ndm_luks *, const struct luks_slot *, const void *pass, size
 int luks_slot_digest(const struct ndm_luks *, int slot);	/* which digest it belongs to, or -1 */
 int luks_check_digest(const struct luks_digest *, const uint8_t *key, size_t key_bytes);
 int luks_commit(struct ndm_luks *);		/* writes the header, of either version */
-
-static inline uint16_t get_be16(const uint8_t *p)
-{
-	return p[0] << 8 | p[1];
-}
-
-static inline uint32_t get_be32(const uint8_t *p)
-{
-	return __builtin_bswap32(cipher_get32(p));
-}
-
-static inline uint64_t get_be64(const uint8_t *p)
-{
-	return __builtin_bswap64(cipher_get64(p));
-}
-
-static inline void put_be16(uint8_t *p, uint16_t v)
-{
-	p[0] = v >> 8;
-	p[1] = v;
-}
-
-static inline void put_be32(uint8_t *p, uint32_t v)
-{
-	cipher_put32(p, __builtin_bswap32(v));
-}
-
-static inline void put_be64(uint8_t *p, uint64_t v)
-{
-	cipher_put64(p, __builtin_bswap64(v));
-}
 
 #endif

@@ -28,14 +28,14 @@ static int text_field(struct ndm_luks *l, const uint8_t *from, size_t room, char
 static int slot_decode(struct ndm_luks *l, unsigned i, const uint8_t *p)
 {
 	struct luks_slot *s = &l->slot[i];
-	uint32_t state = get_be32(p);
+	uint32_t state = be32_get(p);
 
 	*s = (struct luks_slot){ .key_bytes = l->key_bytes, .priority = 1,
 				 .area_key_bytes = l->key_bytes, .salt_bytes = 32 };
-	s->iterations = get_be32(p + 4);
+	s->iterations = be32_get(p + 4);
 	memcpy(s->salt, p + 8, 32);
-	s->area_offset = (uint64_t)get_be32(p + 40) << 9;
-	s->stripes = get_be32(p + 44);
+	s->area_offset = (uint64_t)be32_get(p + 40) << 9;
+	s->stripes = be32_get(p + 44);
 	snprintf(s->area_cipher, sizeof s->area_cipher, "%.30s-%.32s", l->cipher_name,
 		 l->cipher_mode);
 	snprintf(s->af_hash, sizeof s->af_hash, "%.31s", l->hash);
@@ -95,15 +95,15 @@ int luks1_decode(struct ndm_luks *l, const uint8_t h[HEADER_BYTES])
 	err = err ? err : text_field(l, h + 168, 40, l->uuid, "UUID");
 	if (err)
 		return err;
-	l->payload_sector = get_be32(h + 104);
-	l->key_bytes = get_be32(h + 108);
+	l->payload_sector = be32_get(h + 104);
+	l->key_bytes = be32_get(h + 108);
 	if (!l->key_bytes || l->key_bytes > NDM_LUKS_KEY_MAX)
 		return luks_fail(l, -EINVAL, "LUKS1: a key of %u bytes", l->key_bytes);
 	*d = (struct luks_digest){ .used = true, .digest_bytes = DIGEST_BYTES, .salt_bytes = 32 };
 	snprintf(d->hash, sizeof d->hash, "%.31s", l->hash);
 	memcpy(d->digest, h + 112, DIGEST_BYTES);
 	memcpy(d->salt, h + 132, 32);
-	d->iterations = get_be32(h + 164);
+	d->iterations = be32_get(h + 164);
 	if (!d->iterations || d->iterations > INT32_MAX)
 		return luks_fail(l, -EINVAL, "LUKS1: a digest of %u iterations", d->iterations);
 	for (i = 0; i < LUKS1_SLOTS && !err; i++)
@@ -127,27 +127,27 @@ int luks1_write(struct ndm_luks *l)
 	int err;
 
 	memcpy(h, "LUKS\xba\xbe", 6);
-	put_be16(h + 6, 1);
+	be16_put(h + 6, 1);
 	put_text(h + 8, l->cipher_name, 32);
 	put_text(h + 40, l->cipher_mode, 32);
 	put_text(h + 72, l->hash, 32);
-	put_be32(h + 104, l->payload_sector);
-	put_be32(h + 108, l->key_bytes);
+	be32_put(h + 104, l->payload_sector);
+	be32_put(h + 108, l->key_bytes);
 	memcpy(h + 112, l->digest[0].digest, DIGEST_BYTES);
 	memcpy(h + 132, l->digest[0].salt, 32);
-	put_be32(h + 164, l->digest[0].iterations);
+	be32_put(h + 164, l->digest[0].iterations);
 	put_text(h + 168, l->uuid, 40);
 	for (i = 0; i < LUKS1_SLOTS; i++) {
 		const struct luks_slot *s = &l->slot[i];
 		uint8_t *p = h + 208 + 48 * i;
 
-		put_be32(p, s->kind == SLOT_KEY ? SLOT_ENABLED : SLOT_DISABLED);
+		be32_put(p, s->kind == SLOT_KEY ? SLOT_ENABLED : SLOT_DISABLED);
 		if (s->kind == SLOT_KEY) {
-			put_be32(p + 4, s->iterations);
+			be32_put(p + 4, s->iterations);
 			memcpy(p + 8, s->salt, 32);
 		}
-		put_be32(p + 40, s->area_offset >> 9);
-		put_be32(p + 44, s->stripes);
+		be32_put(p + 40, s->area_offset >> 9);
+		be32_put(p + 44, s->stripes);
 	}
 	luks1_as_parts(l);
 	err = luks_write(l, 0, h, sizeof h);

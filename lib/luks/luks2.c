@@ -51,9 +51,9 @@ static int checksum(const char *algorithm, const uint8_t *bytes, uint64_t header
 
 static bool binary_sane(const uint8_t *b, uint64_t at)
 {
-	return !memcmp(b, at ? "SKUL\xba\xbe" : "LUKS\xba\xbe", 6) && get_be16(b + 6) == 2 &&
-	       header_size_known(get_be64(b + 8)) && get_be64(b + 256) == at &&
-	       (!at || at == get_be64(b + 8)) && luks_plain_text((const char *)b + 72, 32) &&
+	return !memcmp(b, at ? "SKUL\xba\xbe" : "LUKS\xba\xbe", 6) && be16_get(b + 6) == 2 &&
+	       header_size_known(be64_get(b + 8)) && be64_get(b + 256) == at &&
+	       (!at || at == be64_get(b + 8)) && luks_plain_text((const char *)b + 72, 32) &&
 	       luks_plain_text((const char *)b + 168, 40) && memchr(b + 24, 0, 48) &&
 	       memchr(b + 208, 0, 48);
 }
@@ -70,8 +70,8 @@ static int copy_read(struct ndm_luks *l, uint64_t at, struct copy *c)
 		return 0;			/* what cannot be read is damaged, too */
 	if (!binary_sane(binary, at))
 		return 0;
-	c->header_bytes = get_be64(binary + 8);
-	c->seqid = get_be64(binary + 16);
+	c->header_bytes = be64_get(binary + 8);
+	c->seqid = be64_get(binary + 16);
 	if (at + c->header_bytes > l->io->bytes)
 		return 0;
 	c->bytes = ndm_calloc(1, c->header_bytes);
@@ -123,7 +123,7 @@ static int copy_write(struct ndm_luks *l, uint8_t *bytes, uint64_t at)
 	int err;
 
 	memcpy(bytes, at ? "SKUL\xba\xbe" : "LUKS\xba\xbe", 6);
-	put_be64(bytes + 256, at);
+	be64_put(bytes + 256, at);
 	err = ndm_secret_random(bytes + 104, 64);
 	if (err)
 		return luks_fail(l, err, "no random numbers to be had");
@@ -195,9 +195,9 @@ int luks2_write(struct ndm_luks *l)
 		err = luks_fail(l, -ENOSPC, "no room is left in the header's JSON area");
 		goto out;
 	}
-	put_be16(bytes + 6, 2);
-	put_be64(bytes + 8, l->header_bytes);
-	put_be64(bytes + 16, l->seqid + 1);
+	be16_put(bytes + 6, 2);
+	be64_put(bytes + 8, l->header_bytes);
+	be64_put(bytes + 16, l->seqid + 1);
 	memcpy(bytes + 24, l->label, 48);
 	memcpy(bytes + 72, l->checksum, 32);
 	memcpy(bytes + 168, l->uuid, 40);

@@ -277,7 +277,7 @@ static void put_u64(struct blob *b, const struct tree *t, const char *name)
 		b->bad = true;
 		return;
 	}
-	put_be64(bytes, v);
+	be64_put(bytes, v);
 	put(b, bytes, sizeof bytes);
 }
 
@@ -290,7 +290,7 @@ static void put_u32(struct blob *b, const struct tree *t, const char *name)
 		b->bad = true;
 		return;
 	}
-	put_be32(bytes, v);
+	be32_put(bytes, v);
 	put(b, bytes, sizeof bytes);
 }
 

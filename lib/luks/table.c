@@ -89,7 +89,7 @@ static int superblock_read(struct ndm_luks *l, struct ndm_luks_io *data, const s
 	if ((unsigned)(sb[10] | sb[11] << 8) != tag_bytes)
 		return luks_fail(l, -EINVAL, "the integrity device keeps %u bytes for each sector, not %u",
 				 sb[10] | sb[11] << 8, tag_bytes);
-	*nr = cipher_get64(sb + 16);
+	*nr = le64_get(sb + 16);
 	return *nr && *nr <= data->bytes >> 9 ? 0 :
 		luks_fail(l, -EINVAL, "the integrity superblock's size makes no sense");
 }

@@ -15,7 +15,7 @@
 
 static int array_check(const uint8_t *data)
 {
-	uint32_t most = meta_get32(data + 4), n = meta_get32(data + 8), bytes = meta_get32(data + 12);
+	uint32_t most = le32_get(data + 4), n = le32_get(data + 8), bytes = le32_get(data + 12);
 
 	if (!bytes || bytes > META_BLOCK_BYTES - VALUES_AT ||
 	    most != (META_BLOCK_BYTES - VALUES_AT) / bytes || n > most)
@@ -70,7 +70,7 @@ static int block_number(const struct meta_array *a, uint64_t root, uint64_t key,
 	int err = meta_btree_lookup(&t, root, &key, value);
 
 	if (!err)
-		*nr = meta_get64(value);
+		*nr = le64_get(value);
 	return err;
 }
 
@@ -82,7 +82,7 @@ static int block_get(const struct meta_array *a, uint64_t root, uint64_t key,
 
 	if (!err)
 		err = meta_read(a->m, nr, &meta_type_array, out);
-	if (!err && meta_get32((*out)->data + 12) != a->value_bytes) {
+	if (!err && le32_get((*out)->data + 12) != a->value_bytes) {
 		meta_put(a->m, *out);
 		err = -EILSEQ;
 	}
@@ -96,7 +96,7 @@ int meta_array_get(const struct meta_array *a, uint64_t root, uint64_t index, vo
 
 	if (err)
 		return err;
-	if (index % per_block(a) < meta_get32(b->data + 8))
+	if (index % per_block(a) < le32_get(b->data + 8))
 		memcpy(value, value_at(a, b, index % per_block(a)), a->value_bytes);
 	else
 		err = -ENODATA;
@@ -117,15 +117,15 @@ static int block_shadow(const struct meta_array *a, uint64_t *root, uint64_t key
 	if (err)
 		return err;
 	was = nr;
-	meta_put64(value, nr);
+	le64_put(value, nr);
 	err = meta_btree_insert(&t, root, &key, value, NULL);
 	if (!err)
 		err = meta_shadow(a->m, &nr, &meta_type_array, out, &shared);
 	if (err)
 		return err;
-	if (meta_get32((*out)->data + 12) != a->value_bytes)
+	if (le32_get((*out)->data + 12) != a->value_bytes)
 		err = -EILSEQ;
-	meta_put64(value, nr);
+	le64_put(value, nr);
 	if (!err && nr != was)
 		err = meta_btree_insert(&moved, root, &key, value, NULL);
 	if (err)
@@ -160,9 +160,9 @@ static int block_add(const struct meta_array *a, uint64_t *root, uint64_t key,
 
 	if (err)
 		return err;
-	meta_put32((*out)->data + 4, per_block(a));
-	meta_put32((*out)->data + 12, a->value_bytes);
-	meta_put64(value, (*out)->nr);
+	le32_put((*out)->data + 4, per_block(a));
+	le32_put((*out)->data + 12, a->value_bytes);
+	le64_put(value, (*out)->nr);
 	err = meta_btree_insert(&t, root, &key, value, NULL);
 	if (err)
 		meta_put(a->m, *out);
@@ -180,11 +180,11 @@ static int array_grow(const struct meta_array *a, uint64_t *root, uint64_t had, 
 		err = had % per ? block_shadow(a, root, had / per, &b) : block_add(a, root, had / per, &b);
 		if (err)
 			break;
-		if (meta_get32(b->data + 8) != had % per)
+		if (le32_get(b->data + 8) != had % per)
 			err = -EILSEQ;		/* it is not as long as was said */
 		for (n = had % per; n < per && had < want; n++, had++)
 			memcpy(value_at(a, b, n), fill, a->value_bytes);
-		meta_put32(b->data + 8, n);
+		le32_put(b->data + 8, n);
 		meta_put(a->m, b);
 	}
 	return err;
@@ -204,10 +204,10 @@ static int array_shrink(const struct meta_array *a, uint64_t *root, uint64_t had
 	err = block_shadow(a, root, want / per, &b);
 	if (err)
 		return err;
-	if (meta_get32(b->data + 8) < want % per)
+	if (le32_get(b->data + 8) < want % per)
 		err = -EILSEQ;
 	else
-		meta_put32(b->data + 8, want % per);
+		le32_put(b->data + 8, want % per);
 	meta_put(a->m, b);
 	return err;
 }
@@ -234,7 +234,7 @@ int meta_array_new(const struct meta_array *a, uint64_t *root, uint64_t n,
 			break;
 		for (i = 0; i < per && index < n; i++, index++)
 			value(arg, index, value_at(a, b, i));
-		meta_put32(b->data + 8, i);
+		le32_put(b->data + 8, i);
 		meta_put(a->m, b);
 	}
 	return err;
@@ -253,7 +253,7 @@ int meta_array_walk(const struct meta_array *a, uint64_t root, uint64_t n,
 		if (err)
 			break;
 		end = n - index < per ? n : index + per;
-		if (meta_get32(b->data + 8) < end - index)
+		if (le32_get(b->data + 8) < end - index)
 			err = -EILSEQ;
 		for (; index < end && !err; index++)
 			err = fn(arg, index, value_at(a, b, index % per));
@@ -279,7 +279,7 @@ int meta_bitset_get(struct meta *m, uint64_t root, uint64_t bit, bool *on)
 	int err = meta_array_get(&a, root, bit / 64, value);
 
 	if (!err)
-		*on = meta_get64(value) >> bit % 64 & 1;
+		*on = le64_get(value) >> bit % 64 & 1;
 	return err;
 }
 
@@ -291,13 +291,13 @@ int meta_bitset_or(struct meta *m, uint64_t *root, uint64_t word, uint64_t mask)
 
 	if (err)
 		return err;
-	meta_put64(value, meta_get64(value) | mask);
+	le64_put(value, le64_get(value) | mask);
 	return meta_array_set(&a, root, word, value);
 }
 
 static int word_load(void *arg, uint64_t index, const void *value)
 {
-	((uint64_t *)arg)[index] = meta_get64(value);
+	((uint64_t *)arg)[index] = le64_get(value);
 	return 0;
 }
 
@@ -314,7 +314,7 @@ int meta_bitset_load(struct meta *m, uint64_t root, uint64_t bits, uint64_t *wor
 
 static void word_put(void *arg, uint64_t index, void *to)
 {
-	meta_put64(to, ((const uint64_t *)arg)[index]);
+	le64_put(to, ((const uint64_t *)arg)[index]);
 }
 
 int meta_bitset_new(struct meta *m, uint64_t *root, uint64_t bits, const uint64_t *words)

@@ -172,9 +172,9 @@ static uint32_t block_sum(const struct meta_block *b, const struct meta_type *ty
 
 static int block_check(const struct meta_block *b, const struct meta_type *type)
 {
-	if (meta_get64(b->data + type->nr_at) != b->nr)
+	if (le64_get(b->data + type->nr_at) != b->nr)
 		return -ENOTBLK;
-	if (meta_get32(b->data) != block_sum(b, type))
+	if (le32_get(b->data) != block_sum(b, type))
 		return -EILSEQ;
 	return type->check ? type->check(b->data) : 0;
 }
@@ -338,8 +338,8 @@ void block_forget(struct meta *m, uint64_t nr)
 
 static void block_stamp(struct meta_block *b)
 {
-	meta_put64(b->data + b->type->nr_at, b->nr);
-	meta_put32(b->data, block_sum(b, b->type));
+	le64_put(b->data + b->type->nr_at, b->nr);
+	le32_put(b->data, block_sum(b, b->type));
 }
 
 static int by_number(const void *a, const void *b)

@@ -16,15 +16,15 @@ unsigned node_capacity(unsigned value_bytes)
 
 void node_init(uint8_t *n, unsigned flags, unsigned max, unsigned value_bytes)
 {
-	meta_put32(n + 4, flags);
-	meta_put32(n + 20, max);
-	meta_put32(n + 24, value_bytes);
+	le32_put(n + 4, flags);
+	le32_put(n + 20, max);
+	le32_put(n + 24, value_bytes);
 }
 
 static int node_check(const uint8_t *n)
 {
 	uint64_t max = node_max(n), bytes = node_bytes(n);
-	uint32_t flags = meta_get32(n + 4);
+	uint32_t flags = le32_get(n + 4);
 	unsigned i;
 
 	if (flags != NODE_INTERNAL && flags != NODE_LEAF)
@@ -57,7 +57,7 @@ int node_find(const uint8_t *n, uint64_t key)
 
 void node_key_put(uint8_t *n, unsigned i, uint64_t key)
 {
-	meta_put64(n + NODE_HEADER + 8 * i, key);
+	le64_put(n + NODE_HEADER + 8 * i, key);
 }
 
 static void *key_at(uint8_t *n, unsigned i)
@@ -75,7 +75,7 @@ int node_add(uint8_t *n, unsigned i, uint64_t key, const void *value)
 	memmove(node_value(n, i + 1), node_value(n, i), bytes * (nr - i));
 	node_key_put(n, i, key);
 	memcpy(node_value(n, i), value, bytes);
-	meta_put32(n + 16, nr + 1);
+	le32_put(n + 16, nr + 1);
 	return 0;
 }
 
@@ -85,7 +85,7 @@ void node_cut(uint8_t *n, unsigned i)
 
 	memmove(key_at(n, i), key_at(n, i + 1), 8 * (nr - i - 1));
 	memmove(node_value(n, i), node_value(n, i + 1), bytes * (nr - i - 1));
-	meta_put32(n + 16, nr - 1);
+	le32_put(n + 16, nr - 1);
 }
 
 static void copy_entries(uint8_t *to, unsigned at, uint8_t *from, unsigned i, unsigned n)
@@ -112,15 +112,15 @@ int node_shift(uint8_t *left, uint8_t *right, int count)
 			return -EILSEQ;
 		slide(right, n, 0, r);
 		copy_entries(right, 0, left, l - n, n);
-		meta_put32(left + 16, l - n);
-		meta_put32(right + 16, r + n);
+		le32_put(left + 16, l - n);
+		le32_put(right + 16, r + n);
 	} else if (count < 0) {
 		if (n > r || l + n > node_max(left))
 			return -EILSEQ;
 		copy_entries(left, l, right, 0, n);
 		slide(right, 0, n, r - n);
-		meta_put32(left + 16, l + n);
-		meta_put32(right + 16, r - n);
+		le32_put(left + 16, l + n);
+		le32_put(right + 16, r - n);
 	}
 	return 0;
 }

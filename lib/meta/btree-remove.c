@@ -14,11 +14,11 @@ static int child_shadow(const struct meta_btree *t, uint8_t *parent, unsigned i,
 			const struct meta_value *v, struct meta_block **out)
 {
 	uint8_t *slot = node_value(parent, i);
-	uint64_t nr = meta_get64(slot);
+	uint64_t nr = le64_get(slot);
 	int err = node_shadow(t, &nr, v, out);
 
 	if (!err)
-		meta_put64(slot, nr);
+		le64_put(slot, nr);
 	return err;
 }
 
@@ -187,10 +187,10 @@ static int remove_level(const struct meta_btree *t, unsigned level, uint64_t *ro
 	if (!found) {
 		err = -EILSEQ;
 	} else {
-		nr = meta_get64(node_value(leaf->data, at));
+		nr = le64_get(node_value(leaf->data, at));
 		err = remove_level(t, level + 1, &nr, keys);
 		if (!err)
-			meta_put64(node_value(leaf->data, at), nr);
+			le64_put(node_value(leaf->data, at), nr);
 	}
 	meta_put(t->m, leaf);
 	return err;

@@ -16,12 +16,12 @@ static int tree_inc(void *context, const void *value)
 {
 	const struct meta_btree *sub = context;
 
-	return meta_inc(sub->m, meta_get64(value));
+	return meta_inc(sub->m, le64_get(value));
 }
 
 static int tree_dec(void *context, const void *value)
 {
-	return meta_btree_del(context, meta_get64(value));
+	return meta_btree_del(context, le64_get(value));
 }
 
 static bool number_equal(void *context, const void *a, const void *b)
@@ -38,12 +38,12 @@ struct meta_value meta_value_tree(const struct meta_btree *sub)
 
 static int block_inc(void *context, const void *value)
 {
-	return meta_inc(context, meta_get64(value));
+	return meta_inc(context, le64_get(value));
 }
 
 static int block_dec(void *context, const void *value)
 {
-	return meta_dec(context, meta_get64(value));
+	return meta_dec(context, le64_get(value));
 }
 
 struct meta_value meta_value_block(struct meta *m)
@@ -169,7 +169,7 @@ static int upper_find(const struct meta_btree *t, uint64_t *root, const uint64_t
 
 	for (i = 0; i + 1 < t->levels && !err; i++) {
 		err = level_find(t, *root, keys[i], 8, cached, value);
-		*root = err ? 0 : meta_get64(value);
+		*root = err ? 0 : le64_get(value);
 	}
 	return err;
 }
@@ -308,13 +308,13 @@ static int node_new_like(const struct meta_btree *t, const uint8_t *n, struct me
 	int err = meta_block_new(t->m, &meta_type_node, out);
 
 	if (!err)
-		node_init((*out)->data, meta_get32(n + 4), node_max(n), node_bytes(n));
+		node_init((*out)->data, le32_get(n + 4), node_max(n), node_bytes(n));
 	return err;
 }
 
 static void put64(uint8_t value[8], uint64_t v)
 {
-	meta_put64(value, v);
+	le64_put(value, v);
 }
 
 /* The root's content goes to two new children: the root block stays the root. */
@@ -336,7 +336,7 @@ static int root_split(const struct meta_btree *t, struct meta_block *root)
 	if (!err)
 		err = node_shift(root->data, left->data, (int)(nr / 2));
 	node_init(root->data, NODE_INTERNAL, node_capacity(8), 8);
-	meta_put32(root->data + 16, 0);
+	le32_put(root->data + 16, 0);
 	put64(value, left->nr);
 	if (!err)
 		err = node_add(root->data, 0, node_key(left->data, 0), value);
@@ -390,7 +390,7 @@ static int level_step(const struct meta_btree *t, struct meta_block **node, uint
 		node_key_put(n, 0, key);
 	}
 	slot = node_value(n, (unsigned)i);
-	nr = meta_get64(slot);
+	nr = le64_get(slot);
 	err = node_shadow(t, &nr, v, &child);
 	if (err)
 		return err;
@@ -478,7 +478,7 @@ static int insert_level(const struct meta_btree *t, unsigned level, uint64_t *ro
 		return err;
 	}
 	if (found) {
-		nr = meta_get64(node_value(leaf->data, at));
+		nr = le64_get(node_value(leaf->data, at));
 	} else {
 		rest.levels = t->levels - level - 1;
 		err = meta_btree_empty(&rest, &nr);

@@ -85,16 +85,16 @@ static inline void bitmap_put(uint8_t *data, unsigned i, unsigned count)
 /* btree-node.c: a node is the data of its block */
 enum { NODE_INTERNAL = 1, NODE_LEAF = 2 };
 
-static inline bool node_leaf(const uint8_t *n) { return meta_get32(n + 4) == NODE_LEAF; }
-static inline unsigned node_nr(const uint8_t *n) { return meta_get32(n + 16); }
-static inline unsigned node_max(const uint8_t *n) { return meta_get32(n + 20); }
-static inline unsigned node_bytes(const uint8_t *n) { return meta_get32(n + 24); }
-static inline uint64_t node_key(const uint8_t *n, unsigned i) { return meta_get64(n + 32 + 8 * i); }
+static inline bool node_leaf(const uint8_t *n) { return le32_get(n + 4) == NODE_LEAF; }
+static inline unsigned node_nr(const uint8_t *n) { return le32_get(n + 16); }
+static inline unsigned node_max(const uint8_t *n) { return le32_get(n + 20); }
+static inline unsigned node_bytes(const uint8_t *n) { return le32_get(n + 24); }
+static inline uint64_t node_key(const uint8_t *n, unsigned i) { return le64_get(n + 32 + 8 * i); }
 static inline uint8_t *node_value(const uint8_t *n, unsigned i)
 {
 	return (uint8_t *)n + 32 + 8 * node_max(n) + node_bytes(n) * i;
 }
-static inline uint64_t node_child(const uint8_t *n, unsigned i) { return meta_get64(node_value(n, i)); }
+static inline uint64_t node_child(const uint8_t *n, unsigned i) { return le64_get(node_value(n, i)); }
 
 unsigned node_capacity(unsigned value_bytes);
 void node_init(uint8_t *n, unsigned flags, unsigned max, unsigned value_bytes);

@@ -44,11 +44,12 @@
 #ifndef NDM_META_H
 #define NDM_META_H
 
-#include <endian.h>
 #include <errno.h>
 #include <string.h>
 
 #include <ndm-target.h>
+
+#include "lib/kit/bytes.h"
 
 #define META_BLOCK_BYTES 4096u
 #define META_BLOCK_SECTORS 8u
@@ -56,34 +57,6 @@
 #define META_BLOCKS_MAX (255u * 16320u)	/* what a metadata space map can count: 15.875 GiB */
 
 struct meta;
-
-static inline uint32_t meta_get32(const void *p)
-{
-	uint32_t v;
-
-	memcpy(&v, p, sizeof v);
-	return le32toh(v);
-}
-
-static inline uint64_t meta_get64(const void *p)
-{
-	uint64_t v;
-
-	memcpy(&v, p, sizeof v);
-	return le64toh(v);
-}
-
-static inline void meta_put32(void *p, uint32_t v)
-{
-	v = htole32(v);
-	memcpy(p, &v, sizeof v);
-}
-
-static inline void meta_put64(void *p, uint64_t v)
-{
-	v = htole64(v);
-	memcpy(p, &v, sizeof v);
-}
 
 /* ---- blocks ---- */
 

@@ -89,9 +89,9 @@ static int entry_load(void *arg, uint64_t i, const void *value)
 
 	if (i >= s->nentries)
 		return -EILSEQ;
-	s->entries[i].nr = s->entries[i].committed_nr = meta_get64(v);
-	s->entries[i].nr_free = meta_get32(v + 8);
-	s->entries[i].first_free = meta_get32(v + 12);
+	s->entries[i].nr = s->entries[i].committed_nr = le64_get(v);
+	s->entries[i].nr_free = le32_get(v + 8);
+	s->entries[i].first_free = le32_get(v + 12);
 	return 0;
 }
 
@@ -99,16 +99,16 @@ int meta_space_open(struct meta *m, const uint8_t root[META_SPACE_ROOT_BYTES],
 		    struct meta_space **out)
 {
 	struct meta_space *s = patient_zalloc(m->loop, sizeof *s);
-	uint64_t nr = meta_get64(root);
+	uint64_t nr = le64_get(root);
 	int err;
 
 	if (!s)
 		return -ENOMEM;
 	trees_init(s, m);
 	s->nr = nr;
-	s->allocated = meta_get64(root + 8);
-	s->index_root = meta_get64(root + 16);
-	s->large_root = meta_get64(root + 24);
+	s->allocated = le64_get(root + 8);
+	s->index_root = le64_get(root + 16);
+	s->large_root = le64_get(root + 24);
 	/* each bitmap takes a block of the device: a number beyond that is not believed */
 	err = bitmaps_for(nr) > meta_device_blocks(m) || s->allocated > nr ? -EILSEQ : 0;
 	if (!err)
@@ -169,7 +169,7 @@ static int large_get(struct meta_space *s, uint64_t b, uint32_t *count)
 	int err = meta_btree_lookup(&s->large, s->large_root, &b, value);
 
 	if (!err)
-		*count = meta_get32(value);
+		*count = le32_get(value);
 	return err == -ENODATA ? -EILSEQ : err;
 }
 
@@ -193,7 +193,7 @@ static int large_put(struct meta_space *s, uint64_t b, uint32_t old, uint32_t co
 	uint8_t value[4];
 	int err = 0;
 
-	meta_put32(value, count);
+	le32_put(value, count);
 	if (count >= 3)
 		err = meta_btree_insert(&s->large, &s->large_root, &b, value, NULL);
 	else if (old >= 3)
@@ -350,9 +350,9 @@ int meta_space_commit(struct meta_space *s)
 
 		if (!e->dirty)
 			continue;
-		meta_put64(value, e->nr);
-		meta_put32(value + 8, e->nr_free);
-		meta_put32(value + 12, e->first_free);
+		le64_put(value, e->nr);
+		le32_put(value + 8, e->nr_free);
+		le32_put(value + 12, e->first_free);
 		err = meta_btree_insert(&s->index, &s->index_root, &i, value, NULL);
 		e->dirty = false;
 	}
@@ -370,8 +370,8 @@ void meta_space_committed(struct meta_space *s)
 
 void meta_space_disk_root(const struct meta_space *s, uint8_t root[META_SPACE_ROOT_BYTES])
 {
-	meta_put64(root, s->nr);
-	meta_put64(root + 8, s->allocated);
-	meta_put64(root + 16, s->index_root);
-	meta_put64(root + 24, s->large_root);
+	le64_put(root, s->nr);
+	le64_put(root + 8, s->allocated);
+	le64_put(root + 16, s->index_root);
+	le64_put(root + 24, s->large_root);
 }

@@ -222,7 +222,7 @@ static int large_update(struct meta *m)
 	while (c->list_n) {
 		nr = c->list[--c->list_n];
 		bit_put(c->waiting, nr, false);
-		meta_put32(value, c->counts[nr]);
+		le32_put(value, c->counts[nr]);
 		if (c->counts[nr] >= 3)
 			err = meta_btree_insert(&m->large, &c->large_root, &nr, value, NULL);
 		else
@@ -300,9 +300,9 @@ static int index_fill(struct meta *m)
 		return err;
 	for (i = 0; i < c->nbitmaps; i++) {
 		e = b->data + INDEX_AT + 16 * i;
-		meta_put64(e, c->bitmaps[i].nr);
-		meta_put32(e + 8, c->bitmaps[i].nr_free);
-		meta_put32(e + 12, c->bitmaps[i].first_free);
+		le64_put(e, c->bitmaps[i].nr);
+		le32_put(e + 8, c->bitmaps[i].nr_free);
+		le32_put(e + 12, c->bitmaps[i].first_free);
 	}
 	meta_put(m, b);
 	return 0;
@@ -360,10 +360,10 @@ void counts_settle(struct meta *m)
 
 void meta_space_root(const struct meta *m, uint8_t root[META_SPACE_ROOT_BYTES])
 {
-	meta_put64(root, m->space.nr);
-	meta_put64(root + 8, m->space.allocated);
-	meta_put64(root + 16, m->space.index_nr);
-	meta_put64(root + 24, m->space.large_root);
+	le64_put(root, m->space.nr);
+	le64_put(root + 8, m->space.allocated);
+	le64_put(root + 16, m->space.index_nr);
+	le64_put(root + 24, m->space.large_root);
 }
 
 /* ---- made, loaded, grown ---- */
@@ -414,9 +414,9 @@ static void bitmap_load(struct meta *m, unsigned i, const uint8_t *entry)
 	uint32_t n = bitmap_size(c, i), k;
 	struct meta_block *b = NULL;
 
-	map->nr = meta_get64(entry);
-	map->nr_free = meta_get32(entry + 8);
-	map->first_free = meta_get32(entry + 12);
+	map->nr = le64_get(entry);
+	map->nr_free = le32_get(entry + 8);
+	map->first_free = le32_get(entry + 12);
 	map->bad = meta_read(m, map->nr, &meta_type_bitmap, &b) != 0;
 	for (k = 0; k < n; k++) {
 		c->counts[from + k] = map->bad ? 1 : bitmap_get(b->data, k);
@@ -431,15 +431,15 @@ static int large_load(void *arg, uint64_t nr, const void *value)
 {
 	struct meta_counts *c = &((struct meta *)arg)->space;
 
-	if (nr < c->nr && c->counts[nr] == 3 && meta_get32(value) > 3)
-		c->counts[nr] = meta_get32(value);
+	if (nr < c->nr && c->counts[nr] == 3 && le32_get(value) > 3)
+		c->counts[nr] = le32_get(value);
 	return 0;
 }
 
 int meta_load(struct meta *m, const uint8_t root[META_SPACE_ROOT_BYTES])
 {
 	struct meta_counts *c = &m->space;
-	uint64_t nr = meta_get64(root);
+	uint64_t nr = le64_get(root);
 	struct meta_block *index;
 	unsigned i;
 	int err;
@@ -449,18 +449,18 @@ int meta_load(struct meta *m, const uint8_t root[META_SPACE_ROOT_BYTES])
 		return -EILSEQ;
 	if (nr > meta_device_blocks(m))
 		return -EINVAL;			/* the device has become smaller */
-	err = meta_read(m, meta_get64(root + 16), &meta_type_index, &index);
+	err = meta_read(m, le64_get(root + 16), &meta_type_index, &index);
 	if (err)
 		return err;
-	c->index_nr = meta_get64(root + 16);
-	c->large_root = meta_get64(root + 24);
+	c->index_nr = le64_get(root + 16);
+	c->large_root = le64_get(root + 24);
 	err = counts_resize(m, nr);
 	for (i = 0; i < c->nbitmaps && !err; i++)
 		bitmap_load(m, i, index->data + INDEX_AT + 16 * i);
 	meta_put(m, index);
 	if (!err)
 		err = meta_btree_walk(&m->large, c->large_root, large_load, m);
-	c->allocated = c->committed_allocated = meta_get64(root + 8);
+	c->allocated = c->committed_allocated = le64_get(root + 8);
 	c->loaded = !err;
 	return err;
 }

@@ -45,7 +45,7 @@ static int behind_remove(struct cache *c)
 
 	for (i = 0; i < c->meta.cache_blocks && !err; i++) {
 		err = meta_array_get(&map, c->meta.mapping, i, value);
-		if (!err && meta_get64(value) & 1 && meta_get64(value) >> 16 >= c->origin_blocks)
+		if (!err && le64_get(value) & 1 && le64_get(value) >> 16 >= c->origin_blocks)
 			err = cache_meta_remove(&c->meta, i);
 	}
 	return err;

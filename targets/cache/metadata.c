@@ -23,9 +23,9 @@
 
 static int super_check(const uint8_t *d)
 {
-	uint32_t version = meta_get32(d + 40);
+	uint32_t version = le32_get(d + 40);
 
-	if (meta_get64(d + 32) != MAGIC)
+	if (le64_get(d + 32) != MAGIC)
 		return -EILSEQ;
 	return version == 1 || version == 2 ? 0 : -EINVAL;
 }
@@ -49,51 +49,51 @@ static void super_put(const void *arg, uint8_t *d)
 	const struct cache_meta *cm = arg;
 	unsigned i;
 
-	meta_put32(d + 4, cm->flags);
-	meta_put64(d + 32, MAGIC);
-	meta_put32(d + 40, cm->version);
+	le32_put(d + 4, cm->flags);
+	le64_put(d + 32, MAGIC);
+	le32_put(d + 40, cm->version);
 	memcpy(d + 44, cm->policy, 16);
-	meta_put32(d + 60, cm->hint_bytes);
+	le32_put(d + 60, cm->hint_bytes);
 	meta_space_root(cm->m, d + 64);
-	meta_put64(d + 192, cm->mapping);
-	meta_put64(d + 200, cm->hints);
-	meta_put64(d + 208, cm->discards);
-	meta_put64(d + 216, cm->discard_sectors);
-	meta_put64(d + 224, cm->discard_blocks);
-	meta_put32(d + 232, cm->block_sectors);
-	meta_put32(d + 236, META_BLOCK_SECTORS);
-	meta_put32(d + 240, cm->cache_blocks);
+	le64_put(d + 192, cm->mapping);
+	le64_put(d + 200, cm->hints);
+	le64_put(d + 208, cm->discards);
+	le64_put(d + 216, cm->discard_sectors);
+	le64_put(d + 224, cm->discard_blocks);
+	le32_put(d + 232, cm->block_sectors);
+	le32_put(d + 236, META_BLOCK_SECTORS);
+	le32_put(d + 240, cm->cache_blocks);
 	for (i = 0; i < CACHE_COUNTS; i++)
-		meta_put32(d + 256 + 4 * i, cm->counts[i]);
+		le32_put(d + 256 + 4 * i, cm->counts[i]);
 	for (i = 0; i < 3; i++)
-		meta_put32(d + 272 + 4 * i, cm->policy_version[i]);
+		le32_put(d + 272 + 4 * i, cm->policy_version[i]);
 	if (cm->version >= 2)
-		meta_put64(d + 284, cm->dirty);
+		le64_put(d + 284, cm->dirty);
 }
 
 static int super_get(struct cache_meta *cm, const uint8_t *d)
 {
 	unsigned i;
 
-	if (meta_get32(d + 252) || meta_get32(d + 248))
+	if (le32_get(d + 252) || le32_get(d + 248))
 		return -EINVAL;			/* features that nobody knows yet */
-	cm->flags = meta_get32(d + 4);
-	cm->version = meta_get32(d + 40);
+	cm->flags = le32_get(d + 4);
+	cm->version = le32_get(d + 40);
 	memcpy(cm->policy, d + 44, 16);
 	cm->policy[15] = '\0';
-	cm->hint_bytes = meta_get32(d + 60);
-	cm->mapping = meta_get64(d + 192);
-	cm->hints = meta_get64(d + 200);
-	cm->discards = meta_get64(d + 208);
-	cm->discard_sectors = meta_get64(d + 216);
-	cm->discard_blocks = meta_get64(d + 224);
-	cm->block_sectors = meta_get32(d + 232);
-	cm->cache_blocks = meta_get32(d + 240);
+	cm->hint_bytes = le32_get(d + 60);
+	cm->mapping = le64_get(d + 192);
+	cm->hints = le64_get(d + 200);
+	cm->discards = le64_get(d + 208);
+	cm->discard_sectors = le64_get(d + 216);
+	cm->discard_blocks = le64_get(d + 224);
+	cm->block_sectors = le32_get(d + 232);
+	cm->cache_blocks = le32_get(d + 240);
 	for (i = 0; i < CACHE_COUNTS; i++)
-		cm->counts[i] = meta_get32(d + 256 + 4 * i);
+		cm->counts[i] = le32_get(d + 256 + 4 * i);
 	for (i = 0; i < 3; i++)
-		cm->policy_version[i] = meta_get32(d + 272 + 4 * i);
-	cm->dirty = cm->version >= 2 ? meta_get64(d + 284) : 0;
+		cm->policy_version[i] = le32_get(d + 272 + 4 * i);
+	cm->dirty = cm->version >= 2 ? le64_get(d + 284) : 0;
 	return 0;
 }
 
@@ -121,7 +121,7 @@ int cache_meta_flags(struct cache_meta *cm, uint32_t flags)
 
 	if (err)
 		return err;
-	meta_put32(b->data + 4, flags);
+	le32_put(b->data + 4, flags);
 	err = meta_super_write(cm->m, b);
 	if (!err)
 		cm->flags = flags;
@@ -195,7 +195,7 @@ static int mapping_put(struct cache_meta *cm, uint32_t cblock, uint64_t value)
 	struct meta_array map = mappings(cm);
 	uint8_t bytes[8];
 
-	meta_put64(bytes, value);
+	le64_put(bytes, value);
 	cm->changed = true;
 	return meta_array_set(&map, &cm->mapping, cblock, bytes);
 }
@@ -227,7 +227,7 @@ static int tail_clean(struct ndm_target *ti, struct cache_meta *cm, uint32_t fro
 			continue;
 		}
 		err = meta_array_get(&map, cm->mapping, i, value);
-		dirty = !err && (meta_get64(value) & (VALID | DIRTY)) == (VALID | DIRTY);
+		dirty = !err && (le64_get(value) & (VALID | DIRTY)) == (VALID | DIRTY);
 	}
 	if (err || !dirty)
 		return err == -ENODATA ? -EILSEQ : err;
@@ -266,7 +266,7 @@ struct loading {
 static int mapping_load(void *arg, uint64_t index, const void *value)
 {
 	const struct loading *l = arg;
-	uint64_t v = meta_get64(value);
+	uint64_t v = le64_get(value);
 	bool dirty = true;
 
 	if (!(v & VALID))
@@ -279,7 +279,7 @@ static int mapping_load(void *arg, uint64_t index, const void *value)
 
 static int hint_load(void *arg, uint64_t index, const void *value)
 {
-	((uint32_t *)arg)[index] = meta_get32(value);
+	((uint32_t *)arg)[index] = le32_get(value);
 	return 0;
 }
 
@@ -337,7 +337,7 @@ static int dirty_flags(struct cache_meta *cm, const uint64_t *words)
 
 	for (i = 0; i < cm->cache_blocks && !err; i++) {
 		err = meta_array_get(&map, cm->mapping, i, value);
-		v = meta_get64(value);
+		v = le64_get(value);
 		if (!err && !!(v & DIRTY) != cache_bit(words, i))
 			err = mapping_put(cm, i, v ^ DIRTY);
 	}
@@ -365,7 +365,7 @@ int cache_meta_set_discards(struct cache_meta *cm, uint64_t sectors, uint64_t bl
 
 static void hint_put(void *arg, uint64_t index, void *to)
 {
-	meta_put32(to, smq_hint(arg, (uint32_t)index));
+	le32_put(to, smq_hint(arg, (uint32_t)index));
 }
 
 int cache_meta_set_hints(struct cache_meta *cm, const struct smq *policy)

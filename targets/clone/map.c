@@ -15,9 +15,9 @@
 
 static int super_check(const uint8_t *d)
 {
-	if (meta_get64(d + 32) != MAGIC)
+	if (le64_get(d + 32) != MAGIC)
 		return -EILSEQ;
-	return meta_get32(d + 40) == VERSION ? 0 : -EINVAL;
+	return le32_get(d + 40) == VERSION ? 0 : -EINVAL;
 }
 
 static const struct meta_type super_type = { "clone superblock", 257649492, 8, super_check };
@@ -93,12 +93,12 @@ static void super_put(const void *arg, uint8_t *d)
 {
 	const struct clone_map *c = arg;
 
-	meta_put64(d + 32, MAGIC);
-	meta_put32(d + 40, VERSION);
+	le64_put(d + 32, MAGIC);
+	le32_put(d + 40, VERSION);
 	meta_space_root(c->m, d + 44);
-	meta_put64(d + 172, c->region_sectors);
-	meta_put64(d + 180, c->target_sectors);
-	meta_put64(d + 188, c->root);
+	le64_put(d + 172, c->region_sectors);
+	le64_put(d + 180, c->target_sectors);
+	le64_put(d + 188, c->root);
 }
 
 static int commit(struct clone_map *c)
@@ -144,10 +144,10 @@ int clone_map_load(struct clone_map *c)
 	err = meta_read(c->m, 0, &super_type, &b);
 	if (err)
 		return err;
-	if (meta_get64(b->data + 172) != c->region_sectors ||
-	    meta_get64(b->data + 180) != c->target_sectors)
+	if (le64_get(b->data + 172) != c->region_sectors ||
+	    le64_get(b->data + 180) != c->target_sectors)
 		err = -EINVAL;
-	c->root = meta_get64(b->data + 188);
+	c->root = le64_get(b->data + 188);
 	if (!err)
 		err = meta_load(c->m, b->data + 44);
 	meta_put(c->m, b);

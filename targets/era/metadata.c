@@ -20,9 +20,9 @@
 
 static int super_check(const uint8_t *d)
 {
-	if (meta_get64(d + 32) != MAGIC)
+	if (le64_get(d + 32) != MAGIC)
 		return -EILSEQ;
-	return meta_get32(d + 40) == VERSION ? 0 : -EINVAL;
+	return le32_get(d + 40) == VERSION ? 0 : -EINVAL;
 }
 
 static const struct meta_type super_type = { "era superblock", 146538381, 8, super_check };
@@ -31,14 +31,14 @@ static const struct meta_type super_type = { "era superblock", 146538381, 8, sup
 
 static int writeset_inc(void *context, const void *value)
 {
-	return meta_inc(context, meta_get64((const uint8_t *)value + 4));
+	return meta_inc(context, le64_get((const uint8_t *)value + 4));
 }
 
 static int writeset_dec(void *context, const void *value)
 {
 	struct meta_array bits = meta_bitset(context);
 
-	return meta_array_del(&bits, meta_get64((const uint8_t *)value + 4));
+	return meta_array_del(&bits, le64_get((const uint8_t *)value + 4));
 }
 
 static bool writeset_equal(void *context, const void *a, const void *b)
@@ -66,33 +66,33 @@ static void super_put(const void *arg, uint8_t *d)
 	const struct era_meta *e = arg;
 	const struct era_disk *n = &e->now;
 
-	meta_put32(d + 4, 0);
+	le32_put(d + 4, 0);
 	memset(d + 16, 0, 16);
-	meta_put64(d + 32, MAGIC);
-	meta_put32(d + 40, VERSION);
+	le64_put(d + 32, MAGIC);
+	le32_put(d + 40, VERSION);
 	memset(d + 44, 0, 128);
 	meta_space_root(e->m, d + 44);
-	meta_put32(d + 172, n->block_sectors);
-	meta_put32(d + 176, META_BLOCK_SECTORS);
-	meta_put32(d + 180, n->nr_blocks);
-	meta_put32(d + 184, n->current);
-	meta_put32(d + 188, n->writeset_bits);
-	meta_put64(d + 192, n->writeset);
-	meta_put64(d + 200, n->tree);
-	meta_put64(d + 208, n->array);
-	meta_put64(d + 216, n->snap);
+	le32_put(d + 172, n->block_sectors);
+	le32_put(d + 176, META_BLOCK_SECTORS);
+	le32_put(d + 180, n->nr_blocks);
+	le32_put(d + 184, n->current);
+	le32_put(d + 188, n->writeset_bits);
+	le64_put(d + 192, n->writeset);
+	le64_put(d + 200, n->tree);
+	le64_put(d + 208, n->array);
+	le64_put(d + 216, n->snap);
 }
 
 static void super_get(const uint8_t *d, struct era_disk *n)
 {
-	n->block_sectors = meta_get32(d + 172);
-	n->nr_blocks = meta_get32(d + 180);
-	n->current = meta_get32(d + 184);
-	n->writeset_bits = meta_get32(d + 188);
-	n->writeset = meta_get64(d + 192);
-	n->tree = meta_get64(d + 200);
-	n->array = meta_get64(d + 208);
-	n->snap = meta_get64(d + 216);
+	n->block_sectors = le32_get(d + 172);
+	n->nr_blocks = le32_get(d + 180);
+	n->current = le32_get(d + 184);
+	n->writeset_bits = le32_get(d + 188);
+	n->writeset = le64_get(d + 192);
+	n->tree = le64_get(d + 200);
+	n->array = le64_get(d + 208);
+	n->snap = le64_get(d + 216);
 }
 
 int era_meta_commit(struct era_meta *e)
@@ -184,8 +184,8 @@ int era_meta_archive(struct era_meta *e)
 
 	if (!e->now.writeset)
 		return 0;
-	meta_put32(value, e->now.writeset_bits);
-	meta_put64(value + 4, e->now.writeset);
+	le32_put(value, e->now.writeset_bits);
+	le64_put(value + 4, e->now.writeset);
 	err = meta_btree_insert(&tree, &e->now.tree, &key, value, NULL);
 	if (!err) {
 		e->now.writeset = 0;
@@ -268,9 +268,9 @@ static int digest_begin(struct era_meta *e)
 
 	if (err)
 		return err;
-	bits = meta_get32(value);
+	bits = le32_get(value);
 	d->bits = bits < e->now.nr_blocks ? bits : e->now.nr_blocks;
-	d->root = meta_get64(value + 4);
+	d->root = le64_get(value + 4);
 	d->at = 0;
 	d->begun = true;
 	return 0;
@@ -283,8 +283,8 @@ static int digest_word(struct era_meta *e, uint64_t word)
 	uint64_t set, block;
 	int err = meta_array_get(&bits, e->digest.root, word, value);
 
-	meta_put32(era, (uint32_t)e->digest.era);
-	for (set = err ? 0 : meta_get64(value); set && !err; set &= set - 1) {
+	le32_put(era, (uint32_t)e->digest.era);
+	for (set = err ? 0 : le64_get(value); set && !err; set &= set - 1) {
 		block = word * 64 + (uint64_t)__builtin_ctzll(set);
 		if (block >= e->digest.bits)
 			break;

@@ -56,7 +56,7 @@ int integrity_tag(struct integrity *ic, unsigned lane, uint64_t sector, const ui
 
 	if (ic->l.super.flags & NDM_INTEGRITY_FIXED_HMAC)
 		err = err ? err : ndm_hash_update(h, ic->l.super.salt, sizeof ic->l.super.salt);
-	cipher_put64(number, sector);
+	le64_put(number, sector);
 	err = err ? err : ndm_hash_update(h, number, sizeof number);
 	if (data)
 		err = err ? err : ndm_hash_update(h, data, ic->block_bytes);

@@ -39,7 +39,7 @@ static int section_mac(struct integrity *ic, uint32_t section, uint8_t mac[NDM_I
 	int err = ndm_hash_begin(ic->mac);
 
 	if (ic->l.super.flags & NDM_INTEGRITY_FIXED_HMAC) {
-		cipher_put64(number, section);
+		le64_put(number, section);
 		err = err ? err : ndm_hash_update(ic->mac, ic->l.super.salt, sizeof ic->l.super.salt);
 		err = err ? err : ndm_hash_update(ic->mac, number, sizeof number);
 	}
@@ -158,7 +158,7 @@ static void section_stamp(struct integrity *ic, uint32_t section, unsigned seque
 	uint32_t s;
 
 	for (s = 0; s < ic->l.section_sectors; s++)
-		cipher_put64(at + (size_t)s * NDM_SECTOR_BYTES,
+		le64_put(at + (size_t)s * NDM_SECTOR_BYTES,
 			     ndm_integrity_commit_id(ic->journal.ids, sequence, section, s));
 }
 
@@ -205,7 +205,7 @@ void integrity_sections_clear(struct integrity *ic, uint32_t first, uint32_t n, 
 		memset(section_at(ic, section), 0, section_size(ic));
 		section_stamp(ic, section, sequence);
 		for (e = 0; e < j->section_entries; e++)
-			cipher_put32(integrity_journal_entry(ic, section, e) + 4, 0xffffffff);
+			le32_put(integrity_journal_entry(ic, section, e) + 4, 0xffffffff);
 	}
 	err = sections_send(ic, first, n);
 	if (err)
@@ -226,11 +226,11 @@ static int stream_init(struct ndm_target *ti, struct integrity *ic, struct ndm_c
 	if (!j->stream)
 		return ndm_error(ti, -ENOMEM, "Could not allocate memory for journal xor");
 	for (i = 0; i < NDM_INTEGRITY_SEQUENCES; i++)
-		cipher_put64(j->stream + pages + 8 * i, j->ids[i]);
+		le64_put(j->stream + pages + 8 * i, j->ids[i]);
 	err = ndm_cipher_crypt(c, true, iv, j->stream, j->stream, pages + 8 * NDM_INTEGRITY_SEQUENCES,
 			       1);
 	for (i = 0; i < NDM_INTEGRITY_SEQUENCES; i++)
-		j->ids[i] = cipher_get64(j->stream + pages + 8 * i);
+		j->ids[i] = le64_get(j->stream + pages + 8 * i);
 	return err ? ndm_error(ti, err, "Unable to encrypt journal") : 0;
 }
 
@@ -250,7 +250,7 @@ static int ivs_init(struct ndm_target *ti, struct integrity *ic, struct ndm_ciph
 	for (i = 0; i < j->sections && c->iv_bytes && !err; i++) {
 		memset(iv, 0, sizeof iv);
 		memset(number, 0, sizeof number);
-		cipher_put32(number, i);
+		le32_put(number, i);
 		err = ndm_cipher_crypt(c, true, iv, number, number, bytes, 1);
 		memcpy(j->ivs + (size_t)i * c->iv_bytes, number, c->iv_bytes);
 	}

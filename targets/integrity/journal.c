@@ -63,7 +63,7 @@ static uint8_t *tag_of(struct integrity *ic, uint32_t entry)
 
 static void entry_set_unused(struct integrity *ic, uint32_t entry)
 {
-	cipher_put32(entry_of(ic, entry) + 4, UNUSED);
+	le32_put(entry_of(ic, entry) + 4, UNUSED);
 }
 
 /* The last 8 bytes of each sector, which are kept in the entry, back to where they belong. */
@@ -197,7 +197,7 @@ static void entry_fill(struct integrity *ic, uint32_t entry, uint64_t sector,
 	unsigned s;
 
 	ndm_data_from(data, ic->block_bytes, to);
-	cipher_put64(head, sector);
+	le64_put(head, sector);
 	for (s = 0; s < ic->block_sectors; s++)
 		memcpy(head + 8 + 8 * s, to + s * NDM_SECTOR_BYTES + NDM_SECTOR_BYTES - 8, 8);
 	if (tag)

@@ -35,7 +35,7 @@ static unsigned before(unsigned sequence)
 
 static uint64_t commit_id_at(struct integrity *ic, uint32_t section, uint32_t sector)
 {
-	return cipher_get64(ic->journal.bytes + ((size_t)section * ic->l.section_sectors + sector) *
+	return le64_get(ic->journal.bytes + ((size_t)section * ic->l.section_sectors + sector) *
 			    NDM_SECTOR_BYTES + NDM_SECTOR_BYTES - 8);
 }
 
@@ -47,7 +47,7 @@ static bool has_sequence(struct integrity *ic, uint32_t section, uint32_t sector
 
 static bool entry_unused(struct integrity *ic, uint32_t section, unsigned n)
 {
-	return cipher_get32(integrity_journal_entry(ic, section, n) + 4) == UNUSED;
+	return le32_get(integrity_journal_entry(ic, section, n) + 4) == UNUSED;
 }
 
 static int section_look(struct integrity *ic, uint32_t section, struct found *f)
@@ -139,7 +139,7 @@ static void entry_replay(struct integrity *ic, uint32_t section, unsigned n)
 {
 	uint8_t *entry = integrity_journal_entry(ic, section, n), made[NDM_INTEGRITY_TAG_MAX];
 	uint8_t *block = ic->scratch[0];
-	uint64_t sector = cipher_get64(entry);
+	uint64_t sector = le64_get(entry);
 	unsigned s;
 
 	if (sector & (ic->block_sectors - 1)) {
@@ -147,7 +147,7 @@ static void entry_replay(struct integrity *ic, uint32_t section, unsigned n)
 		return;
 	}
 	if (sector >= ic->l.provided) {		/* of a device that was larger */
-		cipher_put32(entry + 4, UNUSED);
+		le32_put(entry + 4, UNUSED);
 		return;
 	}
 	if (ic->digest_bytes) {

@@ -21,16 +21,6 @@
 #define DEFAULT_SLEEP 5				/* seconds */
 #define BEHIND_MAX 0x3fffu
 
-static uint32_t get32(const uint8_t *p)
-{
-	return p[0] | p[1] << 8 | p[2] << 16 | (uint32_t)p[3] << 24;
-}
-
-static uint64_t get64(const uint8_t *p)
-{
-	return get32(p) | (uint64_t)get32(p + 4) << 32;
-}
-
 static void put(uint8_t *p, uint64_t v, unsigned bytes)
 {
 	unsigned i;
@@ -380,9 +370,9 @@ static struct raid_member *source(struct raid *r)
 
 static int head_check(struct raid *r, const uint8_t *head)
 {
-	uint32_t chunk = get32(head + 52), sleep = get32(head + 56), version = get32(head + 4);
+	uint32_t chunk = le32_get(head + 52), sleep = le32_get(head + 56), version = le32_get(head + 4);
 
-	if (get32(head) != BITMAP_MAGIC)
+	if (le32_get(head) != BITMAP_MAGIC)
 		return ndm_error(r->ti, -EINVAL, "Failed to run raid array: no bitmap there");
 	if (version < 3 || version > 4)
 		return ndm_error(r->ti, -EINVAL, "Failed to run raid array: bitmap of version %u",
@@ -393,7 +383,7 @@ static int head_check(struct raid *r, const uint8_t *head)
 	if (!sleep || sleep > INT32_MAX / TICKS)
 		return ndm_error(r->ti, -EINVAL,
 				 "Failed to run raid array: daemon sleep period out of range");
-	if (get32(head + 60) > BEHIND_MAX)
+	if (le32_get(head + 60) > BEHIND_MAX)
 		return ndm_error(r->ti, -EINVAL,
 				 "Failed to run raid array: write-behind limit out of range");
 	return 0;
@@ -426,15 +416,15 @@ int raid_bitmap_check(struct raid *r)
 	else
 		err = head_check(r, page);
 	if (!err && !r->want_region) {
-		r->region = get32(page + 52) / NDM_SECTOR_BYTES;
+		r->region = le32_get(page + 52) / NDM_SECTOR_BYTES;
 		if (regions_of(raid_sync_total(r), r->region) > UINT64_C(1) << 24)
 			err = ndm_error(r->ti, -EINVAL, "Failed to run raid array: "
 					"too many regions in the bitmap");
 	}
 	if (!err && r->words & RAID_DAEMON_SLEEP)
-		r->daemon_sleep = (int)(get32(page + 56) * TICKS);
+		r->daemon_sleep = (int)(le32_get(page + 56) * TICKS);
 	if (!err && r->words & RAID_WRITE_BEHIND)
-		r->write_behind = (int)get32(page + 60);
+		r->write_behind = (int)le32_get(page + 60);
 	ndm_buffer_put(r->ti->loop, page, PAGE);
 	return err;
 }
@@ -455,11 +445,11 @@ static void region_loaded(struct raid *r, uint64_t first, uint64_t end, uint64_t
 /* old: the bitmap on disk, perhaps with other regions than ours */
 static void image_take(struct raid *r, const uint8_t *old, uint64_t bits)
 {
-	uint64_t region = get32(old + 52) / NDM_SECTOR_BYTES, i;
+	uint64_t region = le32_get(old + 52) / NDM_SECTOR_BYTES, i;
 	uint64_t start = r->resync_offset;
 
-	r->bitmap.events_cleared = get64(old + 32);
-	r->bitmap.daemon_sleep = get32(old + 56);
+	r->bitmap.events_cleared = le64_get(old + 32);
+	r->bitmap.daemon_sleep = le32_get(old + 56);
 	if (r->degraded && r->bitmap.events_cleared != r->events)
 		start = 0;
 	for (i = 0; i < bits; i++)
@@ -483,9 +473,9 @@ static int image_read(struct raid *r, struct raid_member *m)
 	if (err)
 		goto out;
 	total = raid_sync_total(r);
-	if (get64(page + 40) && get64(page + 40) < total)
-		total = get64(page + 40);	/* before it grew */
-	bits = regions_of(total, get32(page + 52) / NDM_SECTOR_BYTES);
+	if (le64_get(page + 40) && le64_get(page + 40) < total)
+		total = le64_get(page + 40);	/* before it grew */
+	bits = regions_of(total, le32_get(page + 52) / NDM_SECTOR_BYTES);
 	bytes = pages_of(bits) * (uint64_t)PAGE;
 	err = -EINVAL;
 	if (bytes / NDM_SECTOR_BYTES + BITMAP_SECTOR > store->nr)
@@ -497,12 +487,12 @@ static int image_read(struct raid *r, struct raid_member *m)
 			     page);
 		memcpy(old + (size_t)i * PAGE, page, PAGE);
 	}
-	if (!err && get64(old + 24) < r->events)
+	if (!err && le64_get(old + 24) < r->events)
 		raid_bitmap_need_all(r);	/* not of this array's last life */
 	else if (!err)
 		image_take(r, old, bits);
 	if (!err && !r->bitmap.daemon_sleep)
-		r->bitmap.daemon_sleep = get32(old + 56);
+		r->bitmap.daemon_sleep = le32_get(old + 56);
 out:
 	ndm_free(old);
 	ndm_buffer_put(r->ti->loop, page, PAGE);

@@ -30,6 +30,7 @@
 
 #include <ndm-target.h>
 
+#include "lib/kit/bytes.h"
 #include "lib/kit/patient.h"
 
 #define RAID_DISKS_MAX 253u

@@ -11,10 +11,10 @@ struct details { uint64_t mapped, transaction_id; uint32_t created, snapshotted;
 
 static void details_encode(const struct details *d, uint8_t value[24])
 {
-	meta_put64(value, d->mapped);
-	meta_put64(value + 8, d->transaction_id);
-	meta_put32(value + 16, d->created);
-	meta_put32(value + 20, d->snapshotted);
+	le64_put(value, d->mapped);
+	le64_put(value + 8, d->transaction_id);
+	le32_put(value + 16, d->created);
+	le32_put(value + 20, d->snapshotted);
 }
 
 static int details_read(struct pmd *p, uint64_t id, struct details *d)
@@ -24,10 +24,10 @@ static int details_read(struct pmd *p, uint64_t id, struct details *d)
 
 	if (err)
 		return err;
-	d->mapped = meta_get64(value);
-	d->transaction_id = meta_get64(value + 8);
-	d->created = meta_get32(value + 16);
-	d->snapshotted = meta_get32(value + 20);
+	d->mapped = le64_get(value);
+	d->transaction_id = le64_get(value + 8);
+	d->created = le32_get(value + 16);
+	d->snapshotted = le32_get(value + 20);
 	return 0;
 }
 
@@ -126,7 +126,7 @@ int pmd_create_thin(struct pmd *p, uint64_t id)
 		return err;
 	p->changed = true;
 	err = meta_btree_empty(&p->bottom, &root);
-	meta_put64(value, root);
+	le64_put(value, root);
 	if (!err)
 		err = meta_btree_insert(&p->tops, &p->mapping_root, &id, value, NULL);
 	return err ? err : details_put(p, id, &d);
@@ -165,7 +165,7 @@ int pmd_create_snap(struct pmd *p, uint64_t id, uint64_t origin)
 		return err;
 	p->changed = true;
 	p->time++;
-	err = meta_inc(p->m, meta_get64(value));
+	err = meta_inc(p->m, le64_get(value));
 	if (!err)
 		err = meta_btree_insert(&p->tops, &p->mapping_root, &id, value, NULL);
 	if (!err)
@@ -225,8 +225,8 @@ int pmd_release(struct pmd *p)
 	err = meta_read(p->m, held, &thin_super_type, &copy);
 	if (err)
 		return err;
-	mappings = meta_get64(copy->data + 320);
-	details = meta_get64(copy->data + 328);
+	mappings = le64_get(copy->data + 320);
+	details = le64_get(copy->data + 328);
 	meta_put(p->m, copy);
 	p->changed = true;
 	p->held_root = 0;

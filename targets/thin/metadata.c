@@ -26,44 +26,44 @@ enum super_at {					/* bytes */
 
 static int super_check(const uint8_t *d)
 {
-	return meta_get64(d + AT_MAGIC) == SUPER_MAGIC ? 0 : -EILSEQ;
+	return le64_get(d + AT_MAGIC) == SUPER_MAGIC ? 0 : -EILSEQ;
 }
 
 const struct meta_type thin_super_type = { "thin superblock", 160774, 8, super_check };
 
 static void super_decode(struct pmd *p, const uint8_t *d)
 {
-	p->flags = meta_get32(d + AT_FLAGS);
-	p->time = meta_get32(d + AT_TIME);
-	p->transaction_id = meta_get64(d + AT_TRANSACTION);
-	p->held_root = meta_get64(d + AT_HELD);
-	p->mapping_root = meta_get64(d + AT_MAPPINGS);
-	p->details_root = meta_get64(d + AT_DETAILS);
-	p->block = meta_get32(d + AT_BLOCK);
-	p->format_blocks = meta_get64(d + AT_META_BLOCKS);
-	p->compat = meta_get32(d + AT_COMPAT);
-	p->compat_ro = meta_get32(d + AT_COMPAT_RO);
-	p->incompat = meta_get32(d + AT_INCOMPAT);
+	p->flags = le32_get(d + AT_FLAGS);
+	p->time = le32_get(d + AT_TIME);
+	p->transaction_id = le64_get(d + AT_TRANSACTION);
+	p->held_root = le64_get(d + AT_HELD);
+	p->mapping_root = le64_get(d + AT_MAPPINGS);
+	p->details_root = le64_get(d + AT_DETAILS);
+	p->block = le32_get(d + AT_BLOCK);
+	p->format_blocks = le64_get(d + AT_META_BLOCKS);
+	p->compat = le32_get(d + AT_COMPAT);
+	p->compat_ro = le32_get(d + AT_COMPAT_RO);
+	p->incompat = le32_get(d + AT_INCOMPAT);
 }
 
 static void super_encode(const struct pmd *p, uint8_t *d)
 {
-	meta_put32(d + AT_FLAGS, p->flags);
-	meta_put64(d + AT_MAGIC, SUPER_MAGIC);
-	meta_put32(d + AT_VERSION, SUPER_VERSION);
-	meta_put32(d + AT_TIME, p->time);
-	meta_put64(d + AT_TRANSACTION, p->transaction_id);
-	meta_put64(d + AT_HELD, p->held_root);
+	le32_put(d + AT_FLAGS, p->flags);
+	le64_put(d + AT_MAGIC, SUPER_MAGIC);
+	le32_put(d + AT_VERSION, SUPER_VERSION);
+	le32_put(d + AT_TIME, p->time);
+	le64_put(d + AT_TRANSACTION, p->transaction_id);
+	le64_put(d + AT_HELD, p->held_root);
 	meta_space_disk_root(p->data, d + AT_DATA_SPACE);
 	meta_space_root(p->m, d + AT_META_SPACE);
-	meta_put64(d + AT_MAPPINGS, p->mapping_root);
-	meta_put64(d + AT_DETAILS, p->details_root);
-	meta_put32(d + AT_BLOCK, p->block);
-	meta_put32(d + AT_META_BLOCK, META_BLOCK_SECTORS);
-	meta_put64(d + AT_META_BLOCKS, p->format_blocks);
-	meta_put32(d + AT_COMPAT, p->compat);
-	meta_put32(d + AT_COMPAT_RO, p->compat_ro);
-	meta_put32(d + AT_INCOMPAT, p->incompat);
+	le64_put(d + AT_MAPPINGS, p->mapping_root);
+	le64_put(d + AT_DETAILS, p->details_root);
+	le32_put(d + AT_BLOCK, p->block);
+	le32_put(d + AT_META_BLOCK, META_BLOCK_SECTORS);
+	le64_put(d + AT_META_BLOCKS, p->format_blocks);
+	le32_put(d + AT_COMPAT, p->compat);
+	le32_put(d + AT_COMPAT_RO, p->compat_ro);
+	le32_put(d + AT_INCOMPAT, p->incompat);
 }
 
 /* ---- mappings hold references to data blocks ---- */
@@ -72,20 +72,20 @@ static int mapping_inc(void *context, const void *value)
 {
 	struct pmd *p = context;
 
-	return meta_space_inc(p->data, meta_get64(value) >> TIME_BITS);
+	return meta_space_inc(p->data, le64_get(value) >> TIME_BITS);
 }
 
 static int mapping_dec(void *context, const void *value)
 {
 	struct pmd *p = context;
 
-	return meta_space_dec(p->data, meta_get64(value) >> TIME_BITS);
+	return meta_space_dec(p->data, le64_get(value) >> TIME_BITS);
 }
 
 static bool mapping_equal(void *context, const void *a, const void *b)
 {
 	(void)context;
-	return meta_get64(a) >> TIME_BITS == meta_get64(b) >> TIME_BITS;
+	return le64_get(a) >> TIME_BITS == le64_get(b) >> TIME_BITS;
 }
 
 static void kinds(struct pmd *p)
@@ -195,7 +195,7 @@ int pmd_super_late(struct pmd *p)
 	err = meta_super(p->m, &thin_super_type, false, &super);
 	if (err)
 		return err;
-	meta_put32(super->data + AT_FLAGS, p->flags);
+	le32_put(super->data + AT_FLAGS, p->flags);
 	err = meta_super_write(p->m, super);
 	if (!err)
 		p->super_late = false;
@@ -242,7 +242,7 @@ static int load(struct pmd *p, uint32_t block, bool read_only)
 
 	if (err)
 		return err;
-	if (meta_get32(super->data + AT_BLOCK) != block)
+	if (le32_get(super->data + AT_BLOCK) != block)
 		err = -EINVAL;
 	if (!err)
 		err = trees_load(p, super->data);
@@ -319,7 +319,7 @@ uint64_t pmd_metadata_free(const struct pmd *p)
 
 static void mapping_decode(const struct thin_dev *td, const uint8_t *value, struct thin_map *map)
 {
-	uint64_t v = meta_get64(value);
+	uint64_t v = le64_get(value);
 
 	map->block = v >> TIME_BITS;
 	map->shared = td->snapshotted > (v & ((1u << TIME_BITS) - 1));
@@ -368,7 +368,7 @@ int pmd_insert(struct thin_dev *td, uint64_t virtual, uint64_t block)
 	int err = meta_space_inc(p->data, block);
 
 	p->changed = td->changed = true;
-	meta_put64(value, block << TIME_BITS | (p->time & ((1u << TIME_BITS) - 1)));
+	le64_put(value, block << TIME_BITS | (p->time & ((1u << TIME_BITS) - 1)));
 	if (!err)
 		err = meta_btree_insert(&p->mappings, &p->mapping_root, keys, value, &added);
 	if (!err)

@@ -24,10 +24,10 @@ static void stamp(uint8_t *block, uint64_t nr)
 	static const uint32_t masks[] = { 121107, 240779, 160478, 160774 };
 	uint32_t mask = nr ? masks[block[0] & 3] : 160774;
 
-	meta_put64(block + 8, nr);
+	le64_put(block + 8, nr);
 	if (!nr)
-		meta_put64(block + 32, 27022010);
-	meta_put32(block, ndm_crc32c(UINT32_MAX, block + 4, 4092) ^ mask);
+		le64_put(block + 32, 27022010);
+	le32_put(block, ndm_crc32c(UINT32_MAX, block + 4, 4092) ^ mask);
 }
 
 static bool changes;

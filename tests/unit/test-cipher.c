@@ -302,9 +302,9 @@ static void chacha_core_is_chacha(void **state)
 	words[2] = 0x79622d32;
 	words[3] = 0x6b206574;
 	for (i = 0; i < 8; i++)
-		words[4 + i] = cipher_get32(key + 4 * i);
+		words[4 + i] = le32_get(key + 4 * i);
 	for (i = 0; i < 4; i++)
-		words[12 + i] = cipher_get32(iv + 4 * i);
+		words[12 + i] = le32_get(iv + 4 * i);
 	chacha_xor(words, 20, plain, a, sizeof a);
 	assert_int_equal(ndm_cipher_crypt(theirs, true, iv, plain, b, sizeof b, 1), 0);
 	assert_memory_equal(a, b, sizeof a);

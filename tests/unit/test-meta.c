@@ -43,14 +43,14 @@ static int thing_inc(void *context, const void *value)
 {
 	struct world *w = context;
 
-	return meta_space_inc(w->space, meta_get64(value) >> 24);
+	return meta_space_inc(w->space, le64_get(value) >> 24);
 }
 
 static int thing_dec(void *context, const void *value)
 {
 	struct world *w = context;
 
-	return meta_space_dec(w->space, meta_get64(value) >> 24);
+	return meta_space_dec(w->space, le64_get(value) >> 24);
 }
 
 static void kinds(struct world *w)
@@ -75,7 +75,7 @@ static int commit(struct world *w, bool make)
 		return err;
 	meta_space_root(w->m, super->data + 64);
 	meta_space_disk_root(w->space, super->data + 192);
-	meta_put64(super->data + 320, w->root);
+	le64_put(super->data + 320, w->root);
 	err = meta_commit_end(w->m, super);
 	if (!err)
 		meta_space_committed(w->space);
@@ -94,7 +94,7 @@ static int load(struct world *w)
 	w->space = NULL;
 	if (!err)
 		err = meta_space_open(w->m, super->data + 192, &w->space);
-	w->root = meta_get64(super->data + 320);
+	w->root = le64_get(super->data + 320);
 	meta_put(w->m, super);
 	return err;
 }
@@ -156,8 +156,8 @@ static int count_top(void *arg, uint64_t key, const void *value)
 	struct tally *t = arg;
 
 	(void)key;
-	if (!t->blocks[meta_get64(value)]++)
-		count_leaf(t, meta_get64(value));
+	if (!t->blocks[le64_get(value)]++)
+		count_leaf(t, le64_get(value));
 	return 0;
 }
 
@@ -170,7 +170,7 @@ static int count_one(void *arg, uint64_t nr)
 static int count_bitmap(void *arg, uint64_t i, const void *value)
 {
 	(void)i;
-	return count_one(arg, meta_get64(value));
+	return count_one(arg, le64_get(value));
 }
 
 /* right after a commit */
@@ -187,12 +187,12 @@ static void counts_right(struct world *w)
 	assert_int_equal(meta_btree_blocks(&w->tops, w->root, count_one, &t), 0);
 	assert_int_equal(meta_btree_walk(&w->tops, w->root, count_top, &t), 0);
 	meta_space_disk_root(w->space, root);
-	meta_btree_blocks(&index, meta_get64(root + 16), count_one, &t);
-	meta_btree_walk(&index, meta_get64(root + 16), count_bitmap, &t);
-	meta_btree_blocks(&large, meta_get64(root + 24), count_one, &t);
+	meta_btree_blocks(&index, le64_get(root + 16), count_one, &t);
+	meta_btree_walk(&index, le64_get(root + 16), count_bitmap, &t);
+	meta_btree_blocks(&large, le64_get(root + 24), count_one, &t);
 	meta_space_root(w->m, root);
-	count_one(&t, meta_get64(root + 16));
-	meta_btree_blocks(&large, meta_get64(root + 24), count_one, &t);
+	count_one(&t, le64_get(root + 16));
+	meta_btree_blocks(&large, le64_get(root + 24), count_one, &t);
 	for (i = 0; i < w->m->space.nbitmaps; i++)
 		count_one(&t, w->m->space.bitmaps[i].nr);
 	for (i = 0; i < nr; i++) {
@@ -207,7 +207,7 @@ static void counts_right(struct world *w)
 			fail_msg("thing %u has count %u and %u pointers", (unsigned)i, count, t.things[i]);
 		things += count != 0;
 	}
-	assert_int_equal(meta_get64(root + 8), used);
+	assert_int_equal(le64_get(root + 8), used);
 	assert_int_equal(meta_space_free(w->m), nr - used);
 	assert_int_equal(meta_space_left(w->space), THINGS - things);
 	free(t.blocks);
@@ -239,7 +239,7 @@ static void model_right(struct world *w)
 				continue;
 			}
 			assert_int_equal(err, 0);
-			assert_int_equal(meta_get64(value) >> 24, w->model[i][k] - 1);
+			assert_int_equal(le64_get(value) >> 24, w->model[i][k] - 1);
 			keys[1] = next;
 			assert_int_equal(meta_btree_lookup_next(&w->trees, w->root, keys, &key, value), 0);
 			assert_int_equal(key, k);
@@ -284,7 +284,7 @@ static int put(struct world *w, unsigned i, unsigned k)
 		err = meta_space_find(w->space, 0, NULL, NULL, &thing);
 	if (!err)
 		err = meta_space_inc(w->space, thing);
-	meta_put64(value, thing << 24 | 7);
+	le64_put(value, thing << 24 | 7);
 	if (!err)
 		err = meta_btree_insert(&w->trees, &w->root, keys, value, &added);
 	if (err)
@@ -315,7 +315,7 @@ static int tree_new(struct world *w, unsigned i)
 	uint8_t value[8];
 	int err = meta_btree_empty(&w->bottom, &root);
 
-	meta_put64(value, root);
+	le64_put(value, root);
 	w->model[i] = calloc(KEYS, sizeof *w->model[i]);
 	return err ? err : meta_btree_insert(&w->tops, &w->root, &key, value, NULL);
 }
@@ -327,7 +327,7 @@ static int tree_copy(struct world *w, unsigned from, unsigned to)
 	int err = meta_btree_lookup(&w->tops, w->root, &key, value);
 
 	if (!err)
-		err = meta_inc(w->m, meta_get64(value));
+		err = meta_inc(w->m, le64_get(value));
 	key = to * 100;
 	if (!err)
 		err = meta_btree_insert(&w->tops, &w->root, &key, value, NULL);
@@ -484,7 +484,7 @@ static void full(struct box *b)
 			uint8_t value[8];
 
 			err = meta_space_inc(w.space, thing);
-			meta_put64(value, thing << 24);
+			le64_put(value, thing << 24);
 			if (!err)
 				err = meta_btree_insert(&w.trees, &w.root, keys, value, NULL);
 		}
@@ -566,7 +566,7 @@ static void spoilt(struct box *b)
 			    meta_read(w.m, nr, &meta_type_bitmap, &block))
 				continue;
 			if (throw(&w, 3))
-				meta_put64(block->data + at[throw(&w, 10)], throw(&w, 300));
+				le64_put(block->data + at[throw(&w, 10)], throw(&w, 300));
 			else
 				block->data[32 + throw(&w, META_BLOCK_BYTES - 32)] ^= 1u << throw(&w, 8);
 			meta_put(w.m, block);
