@@ -237,6 +237,7 @@ static int pack_device(struct ndm_device *dev, void *arg, struct ndm_str *why)
 	unsigned i;
 	int err;
 
+	(void)why;
 	ndm_device_info(dev, &info);
 	ndm_device_recall(dev, &m);
 	image_put_text(im, info.name);
@@ -250,7 +251,6 @@ static int pack_device(struct ndm_device *dev, void *arg, struct ndm_str *why)
 	image_put_number(im, (m.had_table ? 1 : 0) | (m.request_based ? 2 : 0) |
 			 (m.deferred_remove ? 4 : 0));
 	image_put(im, m.declared, m.declared_bytes);
-	(void)why;
 	err = ndm_device_stats_save(dev, &stats);
 	image_put(im, stats.text, stats.len);
 	ndm_str_free(&stats);

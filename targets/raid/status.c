@@ -140,9 +140,9 @@ static const struct ndm_arg param_args[] = {
 };
 
 static const struct ndm_arg device_args[] = {
-	{ .name = "metadata", .kind = NDM_ARG_TEXT, .dflt = "-",
+	{ .name = "metadata", .kind = NDM_ARG_DEVICE, .dflt = "-",
 	  .help = "Superblock and bitmap of a member; - for none." },
-	{ .name = "data", .kind = NDM_ARG_TEXT, .help = "The member's data; - where it is missing." },
+	{ .name = "data", .kind = NDM_ARG_DEVICE, .help = "The member's data; - where it is missing." },
 	{ 0 }
 };
 
