@@ -61,6 +61,15 @@ tests_unit_test_switch_SOURCES = tests/unit/test-switch.c tests/unit/box.c tests
 core_tests += tests/unit/test-meta
 tests_unit_test_meta_SOURCES = tests/unit/test-meta.c tests/unit/box.c tests/unit/box.h
 
+core_tests += tests/unit/test-cache
+tests_unit_test_cache_SOURCES = tests/unit/test-cache.c tests/unit/same.h tests/unit/box.c tests/unit/box.h
+core_tests += tests/unit/test-clone
+tests_unit_test_clone_SOURCES = tests/unit/test-clone.c tests/unit/same.h tests/unit/box.c tests/unit/box.h
+core_tests += tests/unit/test-era
+tests_unit_test_era_SOURCES = tests/unit/test-era.c tests/unit/same.h tests/unit/box.c tests/unit/box.h
+core_tests += tests/unit/test-writecache
+tests_unit_test_writecache_SOURCES = tests/unit/test-writecache.c tests/unit/same.h tests/unit/box.c tests/unit/box.h
+
 core_tests += tests/unit/test-thin
 tests_unit_test_thin_SOURCES = tests/unit/test-thin.c tests/unit/box.c tests/unit/box.h tests/thin-check.c tests/thin-check.h
 
@@ -93,6 +102,7 @@ shell_tests += tests/interop/verity-signature.sh
 shell_tests += tests/interop/integritysetup.sh
 shell_tests += tests/interop/reencrypt.sh tests/interop/reencrypt-plain.sh
 shell_tests += tests/interop/cache-tools.sh
+shell_tests += tests/interop/answers.sh
 shell_tests += tests/interop/thin-tools.sh
 shell_tests += tests/interop/raid.sh
 shell_tests += tests/interop/stack-crypto.sh
@@ -142,6 +152,7 @@ check_LTLIBRARIES += tests/libndm-moments.la
 # With a real kernel as the client or the reader, in an emulated machine: minutes each, so only
 # where it is asked for.
 kernel_tests = tests/interop/nbd-ko.sh tests/interop/kernel-crypto.sh tests/interop/verify-in-kernel.sh
+kernel_tests += tests/interop/answers-in-kernel.sh
 check-kernel: all
 	VERIFY_IN_KERNEL=1 KERNEL_VM=$(abs_top_srcdir)/contrib/kernel-vm/kernel-vm \
 		$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(kernel_tests)'
