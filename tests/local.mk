@@ -67,6 +67,7 @@ tests_unit_test_thin_SOURCES = tests/unit/test-thin.c tests/unit/box.c tests/uni
 # encryption
 core_tests += tests/unit/test-cipher
 core_tests += tests/unit/test-crypt
+core_tests += tests/unit/test-crypt-threads
 tests_unit_test_crypt_SOURCES = tests/unit/test-crypt.c tests/unit/box.c tests/unit/box.h
 core_tests += tests/unit/test-luks
 core_tests += tests/unit/test-luks-reencrypt tests/unit/test-luks-encrypt
