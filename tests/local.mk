@@ -72,6 +72,7 @@ core_tests += tests/unit/test-cipher
 core_tests += tests/unit/test-crypt
 core_tests += tests/unit/test-kernel-ciphers
 tests_unit_test_kernel_ciphers_SOURCES = tests/unit/test-kernel-ciphers.c tests/unit/box.c tests/unit/box.h
+core_tests += tests/unit/test-crypt-threads
 tests_unit_test_crypt_SOURCES = tests/unit/test-crypt.c tests/unit/box.c tests/unit/box.h
 core_tests += tests/unit/test-luks
 core_tests += tests/unit/test-luks-reencrypt tests/unit/test-luks-encrypt
