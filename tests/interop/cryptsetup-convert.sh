@@ -30,7 +30,7 @@ for bits in 512 256; do			# areas that end before the data, with and without roo
 	cp disk.img was.img
 	ours convert --type luks2 disk.img
 	theirs convert --type luks2 theirs.img
-	diff <(theirs luksDump disk.img) <(theirs luksDump theirs.img) || fail "$bits: another header than cryptsetup's"
+	diff <(theirs luksDump disk.img | tail -n +2) <(theirs luksDump theirs.img | tail -n +2) || fail "$bits: another header than cryptsetup's"
 	for pass in one two; do
 		theirs open --test-passphrase --key-file $pass disk.img
 		ours open --test-passphrase --key-file $pass theirs.img
