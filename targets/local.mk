@@ -18,9 +18,9 @@ libndm_core_la_SOURCES += targets/verity/verity.h targets/verity/format.c target
 libndm_core_la_SOURCES += targets/multipath/multipath.h targets/multipath/selector.h targets/multipath/table.c targets/multipath/status.c targets/multipath/path.c targets/multipath/io.c
 libndm_core_la_SOURCES += targets/multipath/flush.c targets/multipath/message.c targets/multipath/selector.c targets/multipath/round-robin.c targets/multipath/queue-length.c
 libndm_core_la_SOURCES += targets/multipath/service-time.c targets/multipath/historical-service-time.c targets/multipath/io-affinity.c
-libndm_core_la_SOURCES += targets/multipath/unflushed.c targets/multipath/resend.c targets/multipath/policy.c targets/multipath/checker.c targets/multipath/failback.c targets/multipath/report.c targets/multipath/handover.c
+libndm_core_la_SOURCES += targets/multipath/unflushed.c targets/multipath/resend.c targets/multipath/policy.c targets/multipath/checker.c targets/multipath/failback.c targets/multipath/report.c targets/multipath/handover.c targets/multipath/memory.c
 libndm_core_la_SOURCES += targets/snapshot/snapshot.h targets/snapshot/exceptions.c \
-	targets/snapshot/store.c targets/snapshot/persistent.c targets/snapshot/cow.c targets/snapshot/origins.c \
+	targets/snapshot/store.c targets/snapshot/persistent.c targets/snapshot/cow.c targets/snapshot/memory.c targets/snapshot/origins.c \
 	targets/snapshot/snapshot.c targets/snapshot/origin.c targets/snapshot/merge.c
 libndm_core_la_SOURCES += targets/mirror.c
 libndm_core_la_SOURCES += targets/integrity/integrity.h targets/integrity/bitmap.c targets/integrity/format.c targets/integrity/hash.c targets/integrity/io.c targets/integrity/journal.c

@@ -239,6 +239,11 @@ static void raid_io_hints(struct ndm_target *ti, struct ndm_limits *l)
 	l->io_opt_bytes = l->io_min_bytes * raid_data_disks(&r->geo);
 }
 
+static const struct ndm_keep raid_keeps[] = {
+	NDM_KEEP(struct raid, sync.mismatches), NDM_KEEP(struct raid, sync.last),
+	{ 0 }
+};
+
 const struct ndm_target_type ndm_target_raid = {
 	.name = "raid",
 	.version = { 1, 15, 1 },
@@ -260,4 +265,5 @@ const struct ndm_target_type ndm_target_raid = {
 	.resume = raid_resume,
 	.io_hints = raid_io_hints,
 	.metas = raid_metas,
+	.keeps = raid_keeps,
 };
