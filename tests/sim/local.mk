@@ -36,6 +36,7 @@ tests_sim_run_SOURCES += tests/sim/script-snapshot.c tests/sim/script-snapshot-m
 tests_sim_run_SOURCES += tests/sim/script-log-writes.c
 tests_sim_run_SOURCES += tests/sim/script-mirror.c
 tests_sim_run_SOURCES += tests/sim/script-raid.c
+tests_sim_run_SOURCES += tests/sim/script-raid-reshape.c
 tests_sim_run_SOURCES += tests/sim/script-powerfail.c
 tests_sim_run_SOURCES += tests/sim/script-writecache.c
 tests_sim_run_SOURCES += tests/sim/meta-reader.h tests/sim/meta-reader.c tests/sim/script-era.c
