@@ -31,5 +31,5 @@ libndm_core_la_SOURCES += targets/clone/clone.h targets/clone/clone.c targets/cl
 libndm_core_la_SOURCES += targets/cache/cache.h targets/cache/queue.h targets/cache/smq.h targets/cache/commit.c targets/cache/metadata.c targets/cache/io.c targets/cache/life.c targets/cache/locks.c targets/cache/migrate.c targets/cache/queue.c targets/cache/smq.c targets/cache/table.c
 libndm_core_la_SOURCES += targets/thin/thin.h targets/thin/devices.c targets/thin/message.c targets/thin/metadata.c targets/thin/pool.c targets/thin/pool-target.c \
 	targets/thin/provision.c targets/thin/thin.c
-libndm_core_la_SOURCES += targets/raid/raid.h targets/raid/table.c targets/raid/super.c targets/raid/assemble.c targets/raid/takeover.c targets/raid/bitmap.c targets/raid/geometry.c targets/raid/parity.c targets/raid/member.c
+libndm_core_la_SOURCES += targets/raid/raid.h targets/raid/table.c targets/raid/super.c targets/raid/assemble.c targets/raid/convert.c targets/raid/takeover.c targets/raid/reshape.c targets/raid/bitmap.c targets/raid/geometry.c targets/raid/parity.c targets/raid/member.c
 libndm_core_la_SOURCES += targets/raid/journal.h targets/raid/journal.c targets/raid/journal-replay.c targets/raid/copies.c targets/raid/stripe.c targets/raid/stripe-io.c targets/raid/sync.c targets/raid/sync-copies.c targets/raid/sync-stripe.c targets/raid/status.c targets/raid/life.c
