@@ -64,7 +64,7 @@ EXTRA_DIST += tests/client/completion.sh tests/client/hostile-server.sh \
 	tests/client/fake-ndmd.py tests/client/check-json.py tests/client/random-commands.py \
 	tests/client/same-as-dmsetup.py tests/client/commands-devices.txt \
 	tests/client/commands-server.txt tests/client/commands-stats.txt \
-	tests/client/commands-words.txt
+	tests/client/commands-words.txt tests/client/commands-manual.txt tests/client/commands-fields.txt
 EXTRA_DIST += tests/client/commands-options.txt tests/client/random-lives.py
 
 dist_man_MANS += man/ndmsetup.8 man/ndm.1

@@ -382,7 +382,7 @@ void ndm_counter_put(struct ndm_counters *, enum ndm_counter_kind, const char *w
  * What of a target's private data outlives its process (ndmd --takeover): numbers and flags that
  * no table and no disk has.  An array of these ends with an entry whose name is NULL.
  */
-struct ndm_keep { const char *name; size_t offset, bytes; };	/* bytes: 1, 2, 4 or 8 */
+struct ndm_keep { const char *name; size_t offset, bytes; };	/* bytes: 1 (a bool), 4 or 8 */
 #define NDM_KEEP(type, field) { #field, offsetof(type, field), sizeof ((type *)0)->field }
 
 struct ndm_target_type {

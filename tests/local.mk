@@ -111,6 +111,7 @@ shell_tests += tests/interop/multipath-status.sh
 shell_tests += tests/interop/multipath-links.sh
 shell_tests += tests/interop/store-remote.sh
 shell_tests += tests/interop/nbd-peer.sh
+shell_tests += tests/interop/qemu-client.sh
 EXTRA_DIST += tests/interop/nbd-peer.py
 shell_tests += tests/interop/rbd.sh
 shell_tests += tests/interop/rbd-absent.sh
