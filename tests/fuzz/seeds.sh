@@ -199,7 +199,7 @@ vdo)
 	        open("seed-%d-%02d" % (state, more), "wb").write(bytes([1 | state << 1 | more]) + put(63 + 32 + 1, bytes(journal)))
 	END
 	;;
-handshake | transmit)
+handshake | transmit | nbd-wire)
 	python3 "$tests/fuzz/nbd-seeds.py" "$name"
 	;;
 *)
