@@ -32,6 +32,7 @@ static const struct setup_option options[V_END] = {
 #define SLAB_BITS 19u
 #define SLAB_JOURNAL 224u
 #define JOURNAL_BLOCKS 32768u
+#define ERA 16380u
 #define CLEAR_BYTES (1u << 20)
 
 static int clear(struct disk *d, uint64_t block, uint64_t nr)
@@ -70,6 +71,14 @@ static bool is_volume(struct disk *d)
 	return !d->io.read(&d->io, 0, block, sizeof block) && !ndm_vdo_geometry_decode(block, &g, &why);
 }
 
+/* The longest that fits the journal, as far as Linux takes one: 311 entries of it count as 434. */
+static uint64_t era(const struct ndm_vdo_super *v)
+{
+	uint64_t most = v->journal_blocks * 3 / 8 * 434 / 311;
+
+	return most < ERA ? most : ERA;
+}
+
 static void tell(const struct setup *s, const struct ndm_vdo_super *v)
 {
 	uint64_t slabs = (v->depot_end - v->depot_start) / v->slab_blocks;
@@ -77,8 +86,8 @@ static void tell(const struct setup *s, const struct ndm_vdo_super *v)
 	printf("The VDO volume can address %" PRIu64 " blocks in %" PRIu64 " data slabs, each %" PRIu64 " blocks.\n",
 	       slabs * v->slab.data, slabs, v->slab_blocks);
 	if (s->given[V_VERBOSE])
-		printf("Its tables are: 0 %" PRIu64 " vdo V4 %s %" PRIu64 " 4096 32768 16380\n",
-		       v->logical * NDM_VDO_BLOCK_SECTORS, s->argv[0], v->physical);
+		printf("Its tables are: 0 %" PRIu64 " vdo V4 %s %" PRIu64 " 4096 32768 %" PRIu64 "\n",
+		       v->logical * NDM_VDO_BLOCK_SECTORS, s->argv[0], v->physical, era(v));
 }
 
 static int format(struct setup *s, struct disk *d)
@@ -137,14 +146,29 @@ static int format_device(struct setup *s)
 	return err;
 }
 
+static int help(void)
+{
+	unsigned i;
+
+	printf("Usage: ndm vdoformat [OPTION...] DEVICE\n\n");
+	for (i = 0; i < V_END; i++)
+		printf("  --%-14s %s\n", options[i].name, options[i].help);
+	return 0;
+}
+
 int vdoformat_main(struct client *client, int argc, char **argv)
 {
 	struct setup s = { .cs = { .client = client }, .program = "vdoformat", .options = options,
 			   .noptions = V_END };
 	const struct setup_action only = { "", format_device, 1, "<device>" };
 	char **words = calloc((size_t)argc + 2, sizeof *words), none[] = "";
-	int status;
+	int status, i;
 
+	for (i = 1; i < argc; i++)
+		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
+			free(words);
+			return help();
+		}
 	if (!words)
 		return 3;
 	/* it has no actions: an empty one in front is what setup_main() looks for */

@@ -206,7 +206,7 @@ static const struct ndm_arg vdo_args[] = {
 static const struct ndm_arg vdo_status_fields[] = {
 	{ .name = "device", .kind = NDM_ARG_TEXT, .help = "The device with the volume." },
 	{ .name = "mode", .kind = NDM_ARG_TEXT, .help = "normal, or read-only after damage or a failed write." },
-	{ .name = "recovery", .kind = NDM_ARG_TEXT, .help = "-: what had to be recovered, is." },
+	{ .name = "recovery", .kind = NDM_ARG_TEXT, .help = "Always -: what had to be recovered is, before the volume can be used." },
 	{ .name = "index", .kind = NDM_ARG_TEXT, .help = "closed; error when a message has asked for one." },
 	{ .name = "compression", .kind = NDM_ARG_TEXT, .help = "offline: nothing is compressed." },
 	{ .name = "used", .kind = NDM_ARG_U64, .help = "Blocks of 4096 bytes in use, with all metadata." },

@@ -89,4 +89,21 @@ print(hashlib.sha256(data).hexdigest())
 END
 [ "$(cat sum)" = b3faed8c1eefb2f98d4b11c1b0b8fa9b3a88b93b2976975fbbed3e5aab9a41c1 ] || fail "dedupe: other contents"
 dm remove d
+# ---- made here: a volume of its own, refused a second time, named in YAML
+truncate -s 64M made.img
+"$NDM" vdoformat --no-index --slab-bits 12 --journal-size 1m --logical-size 1g -v made.img > made.out || fail "vdoformat"
+grep -q '11613 blocks in 3 data slabs' made.out || fail "vdoformat: $(cat made.out)"
+line=$(sed -n 's/^Its tables are: //p' made.out)
+if "$NDM" vdoformat made.img 2> again.err; then fail "vdoformat over a volume"; fi
+grep -q -- --force again.err || fail "vdoformat: $(cat again.err)"
+truncate -s 1M small.img
+if "$NDM" vdoformat small.img 2> small.err; then fail "vdoformat of 1 MiB"; fi
+grep -q 'not enough space for one slab' small.err || fail "vdoformat: $(cat small.err)"
+dm create m --table "${line/made.img/$T/made.img}"
+io m "write -P 5 512M 1M" flush
+[ "$(dm status m | cut -d' ' -f9,10)" = "$((16384 - 11613 + 256 + 4)) 16384" ] || fail "made: $(dm status m)"
+dm remove m
+dm create m --table "${line/made.img/$T/made.img}"
+io m "read -P 5 512M 1M" "read -P 0 0 1M"
+dm remove m
 say "vdo volumes of Linux are read and written"
