@@ -23,7 +23,7 @@ client_ndm_SOURCES += client/nbd.h client/nbd.c client/cryptsetup/cryptsetup.h c
 	client/cryptsetup/secret.c
 client_ndm_SOURCES += client/replay/replay.h client/replay/explore.c client/replay/log.c \
 	client/replay/main.c client/replay/serve.c client/replay/shrink.c client/replay/state.c
-client_ndm_SOURCES += client/setup.h client/setup.c client/veritysetup.c client/integritysetup.c
+client_ndm_SOURCES += client/setup.h client/setup.c client/veritysetup.c client/integritysetup.c client/vdoformat.c
 client_ndm_SOURCES += client/move.c client/multipath.c client/tls-init.c
 client_ndm_CPPFLAGS = $(AM_CPPFLAGS)
 client_ndm_LDADD = libndm-luks.la -lm

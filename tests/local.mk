@@ -67,6 +67,9 @@ tests_unit_test_meta_SOURCES = tests/unit/test-meta.c tests/unit/box.c tests/uni
 core_tests += tests/unit/test-thin
 tests_unit_test_thin_SOURCES = tests/unit/test-thin.c tests/unit/box.c tests/unit/box.h tests/thin-check.c tests/thin-check.h
 
+core_tests += tests/unit/test-vdo
+tests_unit_test_vdo_SOURCES = tests/unit/test-vdo.c tests/unit/box.c tests/unit/box.h tests/vdo-image.c tests/vdo-image.h
+
 # encryption
 core_tests += tests/unit/test-cipher
 core_tests += tests/unit/test-crypt
@@ -100,6 +103,8 @@ shell_tests += tests/interop/verity-signature.sh
 shell_tests += tests/interop/integritysetup.sh
 shell_tests += tests/interop/reencrypt.sh tests/interop/reencrypt-plain.sh tests/interop/reencrypt-luks1.sh
 shell_tests += tests/interop/cache-tools.sh
+shell_tests += tests/interop/vdo.sh
+EXTRA_DIST += tests/golden/vdo.tar.xz tests/golden/vdo-dedupe.tar.xz
 shell_tests += tests/interop/thin-tools.sh
 shell_tests += tests/interop/raid.sh
 shell_tests += tests/interop/stack-crypto.sh

@@ -26,3 +26,4 @@ kit_crypt_sources = \
 
 libndm_core_la_SOURCES += $(kit_crypt_sources)
 libndm_core_la_SOURCES += lib/kit/fec.h lib/kit/fec.c lib/kit/hex.h
+libndm_core_la_SOURCES += lib/kit/lz4.h lib/kit/lz4.c

@@ -197,6 +197,27 @@ takeover)
 	    open("seed-%02d" % i, "wb").write(s)
 	END
 	;;
+vdo)
+	# journals, pages and reference counts of a volume that Linux has made, into the small one
+	python3 - "$tests" <<-'END'
+	import io, lzma, struct, sys, tarfile
+	tar = tarfile.open(fileobj=io.BytesIO(lzma.open(sys.argv[1] + "/golden/vdo.tar.xz").read()))
+	image = tar.extractfile("dirty.img").read()
+	def block(n): return image[n * 4096:n * 4096 + 4096]
+	def put(at, data):
+	    return b"".join(struct.pack("<HHB", at, i, min(200, len(data) - i)) + data[i:i + 200] for i in range(0, len(data), 200))
+	blocks = [0, 2, 3, 63, 64, 65, 66, 1054, 2111, 2112, 2113, 2367]
+	for n, b in enumerate(blocks):
+	    open("seed-codec-%02d" % n, "wb").write(b"\0" + block(b))
+	nonce = image[32:40]
+	# the journal of this volume: its nonce, its first block in the ring of the small one
+	for state in range(8):
+	    for more in (0, 16, 48):
+	        journal = bytearray(block(2112))
+	        journal[24:32] = struct.pack("<Q", 0x1234567812345678)
+	        open("seed-%d-%02d" % (state, more), "wb").write(bytes([1 | state << 1 | more]) + put(63 + 32 + 1, bytes(journal)))
+	END
+	;;
 handshake | transmit | nbd-wire)
 	python3 "$tests/fuzz/nbd-seeds.py" "$name"
 	;;

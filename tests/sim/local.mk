@@ -43,3 +43,4 @@ tests_sim_run_SOURCES += tests/sim/meta-reader.h tests/sim/meta-reader.c tests/s
 tests_sim_run_SOURCES += tests/sim/script-clone.c
 tests_sim_run_SOURCES += tests/sim/script-cache.c
 tests_sim_run_SOURCES += tests/sim/script-thin.c tests/thin-check.c tests/thin-check.h
+tests_sim_run_SOURCES += tests/sim/script-vdo.c tests/vdo-image.c tests/vdo-image.h
