@@ -20,7 +20,7 @@ $(systemd_made): %: %.in Makefile
 EXTRA_DIST += contrib/ceph-one-node contrib/debian-packages-ceph.txt contrib/debian-packages-page.txt
 EXTRA_DIST += contrib/debian-packages-tools.txt
 EXTRA_DIST += REUSE.toml .ci/run contrib/bench contrib/count-tests contrib/debian-packages.txt \
-	contrib/container contrib/debian contrib/demo contrib/gdb contrib/hooks contrib/make-deb contrib/install-packages contrib/kernel-vm \
+	contrib/ci contrib/container contrib/debian contrib/demo contrib/gdb contrib/hooks contrib/make-deb contrib/install-packages contrib/kernel-vm \
 	contrib/sync-judges contrib/test-all
 
 examplesdir = $(docdir)/examples
