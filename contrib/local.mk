@@ -26,7 +26,7 @@ EXTRA_DIST += REUSE.toml .ci/run contrib/bench contrib/count-tests contrib/debia
 examplesdir = $(docdir)/examples
 dist_examples_DATA = contrib/examples/anchors.yaml contrib/examples/dmsetup-lines.yaml \
 	contrib/examples/fast-and-safe.yaml contrib/examples/faults.yaml contrib/examples/one-file.yaml contrib/examples/remote.yaml \
-	contrib/examples/stack.yaml contrib/examples/striped-and-linear.yaml contrib/examples/tls.yaml
+	contrib/examples/stack.yaml contrib/examples/striped-and-linear.yaml contrib/examples/tls.yaml contrib/examples/vm.yaml
 
 prometheusdir = $(pkgdatadir)/prometheus
 dist_prometheus_DATA = contrib/prometheus/ndm-alerts.yaml contrib/prometheus/ndm-alerts-test.yaml
