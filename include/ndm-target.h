@@ -232,6 +232,7 @@ struct ndm_limits {
 	bool fua;				/* honours NDM_FUA itself */
 	bool fast_zeroes;			/* NDM_FAST can be honoured */
 	bool extents;				/* answers NDM_EXTENTS */
+	bool cache;				/* NDM_CACHE has an effect, or needs none */
 	bool rotational;
 	bool volatile_cache;			/* FLUSH has a meaning */
 };
