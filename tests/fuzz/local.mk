@@ -7,6 +7,7 @@ fuzzers += tests/fuzz/fuzz-handshake
 fuzzers += tests/fuzz/fuzz-luks
 fuzzers += tests/fuzz/fuzz-integrity
 fuzzers += tests/fuzz/fuzz-state
+fuzzers += tests/fuzz/fuzz-nbd-wire
 fuzzers += tests/fuzz/fuzz-raid
 fuzzers += tests/fuzz/fuzz-table
 fuzzers += tests/fuzz/fuzz-takeover
@@ -41,6 +42,8 @@ tests_fuzz_fuzz_takeover_LDADD = $(server_ndmd_LDADD)
 tests_fuzz_fuzz_takeover_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_luks_LDADD = libndm-luks.la
 tests_fuzz_fuzz_luks_LDFLAGS = $(FUZZ_LINK)
+tests_fuzz_fuzz_nbd_wire_LDADD = libndm-core.la
+tests_fuzz_fuzz_nbd_wire_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_table_LDADD = libndm-core.la
 tests_fuzz_fuzz_table_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_yaml_LDADD = libndm-core.la
@@ -73,6 +76,11 @@ tests_fuzz_fuzz_era_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_writecache_SOURCES = tests/fuzz/fuzz-writecache.c tests/fuzz/one-device.c tests/fuzz/one-device.h
 tests_fuzz_fuzz_writecache_LDADD = libndm-core.la
 tests_fuzz_fuzz_writecache_LDFLAGS = $(FUZZ_LINK)
+fuzzers += tests/fuzz/fuzz-vdo
+tests_fuzz_fuzz_vdo_SOURCES = tests/fuzz/fuzz-vdo.c tests/fuzz/one-device.c tests/fuzz/one-device.h \
+	tests/vdo-image.c tests/vdo-image.h
+tests_fuzz_fuzz_vdo_LDADD = libndm-core.la
+tests_fuzz_fuzz_vdo_LDFLAGS = $(FUZZ_LINK)
 
 if FUZZERS
 noinst_PROGRAMS += $(fuzzers)
@@ -86,3 +94,5 @@ EXTRA_DIST += tests/fuzz/fuzz-state.c tests/fuzz/fuzz-takeover.c
 EXTRA_DIST += tests/fuzz/fuzz-raid.c
 EXTRA_DIST += tests/fuzz/fuzz-thin.c
 EXTRA_DIST += tests/fuzz/fuzz-cache.c tests/fuzz/fuzz-clone.c tests/fuzz/fuzz-era.c tests/fuzz/fuzz-writecache.c tests/fuzz/meta-stamp.h
+EXTRA_DIST += tests/fuzz/fuzz-vdo.c
+EXTRA_DIST += tests/fuzz/fuzz-nbd-wire.c
