@@ -166,8 +166,8 @@ check_LTLIBRARIES += tests/libndm-moments.la
 
 # With a real kernel as the client or the reader, in an emulated machine: minutes each, so only
 # where it is asked for.
-kernel_tests += tests/interop/answers-in-kernel.sh
 kernel_tests = tests/interop/vdo-kernel.sh tests/interop/nbd-ko.sh tests/interop/kernel-crypto.sh tests/interop/verify-in-kernel.sh
+kernel_tests += tests/interop/answers-in-kernel.sh
 check-kernel: all
 	VERIFY_IN_KERNEL=1 KERNEL_VM=$(abs_top_srcdir)/contrib/kernel-vm/kernel-vm \
 		$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(kernel_tests)'
