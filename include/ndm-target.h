@@ -232,6 +232,7 @@ struct ndm_limits {
 	bool fua;				/* honours NDM_FUA itself */
 	bool fast_zeroes;			/* NDM_FAST can be honoured */
 	bool extents;				/* answers NDM_EXTENTS */
+	bool cache;				/* NDM_CACHE has an effect, or needs none */
 	bool rotational;
 	bool volatile_cache;			/* FLUSH has a meaning */
 };
@@ -382,7 +383,7 @@ void ndm_counter_put(struct ndm_counters *, enum ndm_counter_kind, const char *w
  * What of a target's private data outlives its process (ndmd --takeover): numbers and flags that
  * no table and no disk has.  An array of these ends with an entry whose name is NULL.
  */
-struct ndm_keep { const char *name; size_t offset, bytes; };	/* bytes: 1, 2, 4 or 8 */
+struct ndm_keep { const char *name; size_t offset, bytes; };	/* bytes: 1 (a bool), 4 or 8 */
 #define NDM_KEEP(type, field) { #field, offsetof(type, field), sizeof ((type *)0)->field }
 
 struct ndm_target_type {
@@ -535,6 +536,7 @@ int ndm_copy(struct ndm_store *from, uint64_t from_sector, struct ndm_store *to,
 
 /* %llu%c: the whole word, decimal, no blanks; -EINVAL or -ERANGE otherwise */
 int ndm_arg_u64(const char *, uint64_t *);
+int ndm_arg_u64_plus(const char *, uint64_t *);	/* also +5: what the kernel has kstrtoull() for */
 /* kstrtouint(…, 10): strict unsigned 32 bits, a leading + is allowed */
 int ndm_arg_uint(const char *, unsigned *);
 /* an "arg group": %u with the whole word and a range, else ti->error = message */

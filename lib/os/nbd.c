@@ -442,6 +442,7 @@ void nbd_limits_set(struct nbd_store *st)
 	l->fua = p->fua;
 	l->fast_zeroes = p->fast_zero;
 	l->extents = p->extents;
+	l->cache = p->cache;
 	l->rotational = p->rotational;
 	l->volatile_cache = p->flush;
 	st->base.nr = (uint64_t)p->size / block * (block / NDM_SECTOR_BYTES);

@@ -9,9 +9,10 @@
  */
 #include "journal.h"
 
-static uint64_t data_offset_most(const struct raid_member *m)
+static uint64_t data_begins(const struct raid *r, const struct raid_member *m)
 {
-	return m->data_offset > m->new_data_offset ? m->data_offset : m->new_data_offset;
+	return r->reshape.active && m->data_offset < m->new_data_offset ? m->new_data_offset
+									: m->data_offset;
 }
 
 /* a request stays within a stripe; while there are two shapes, within a chunk of both */
@@ -26,6 +27,7 @@ void raid_max_io(struct raid *r)
 	else
 		r->ti->max_io = (uint64_t)g->chunk * (g->parity ? raid_data_disks(g) : 1);
 	r->ti->max_discard = g->level == 1 ? 0 : r->ti->max_io;
+	r->ti->extents = !g->parity && !r->reshape.active;	/* else all of it is data */
 }
 
 static int raid_ctr(struct ndm_target *ti, unsigned argc, char **argv)
@@ -42,6 +44,7 @@ static int raid_ctr(struct ndm_target *ti, unsigned argc, char **argv)
 	ndm_waitq_init(&r->window_idle, ti->loop);
 	ndm_waitq_init(&r->sync.kick, ti->loop);
 	ndm_waitq_init(&r->sync.idle, ti->loop);
+	ndm_waitq_init(&r->behind_idle, ti->loop);
 	ndm_ranges_init(&r->rows, ti->loop);
 	ndm_waitq_init(&r->reshape.free, ti->loop);
 	ndm_waitq_init(&r->reshape.idle, ti->loop);
@@ -61,12 +64,11 @@ static int raid_ctr(struct ndm_target *ti, unsigned argc, char **argv)
 	raid_max_io(r);
 	ti->num_flush = 1;
 	ti->num_discard = !r->geo.parity;
-	ti->extents = !r->geo.parity;
 	ti->per_bio_size = sizeof(struct raid_fast);
 	for (i = 0; i < r->n; i++)
 		if (r->members[i].data)
 			ndm_dev_section(r->members[i].data, 0, r->geo.dev_sectors +
-					data_offset_most(&r->members[i]));
+					data_begins(r, &r->members[i]));
 		else
 			ti->num_discard = 0;
 	return 0;
@@ -158,6 +160,7 @@ static void raid_postsuspend(struct ndm_target *ti)
 
 	if (r->suspended || !r->preresumed)
 		return;
+	raid_behind_drain(r);
 	r->suspended = true;
 	raid_owner_set(r, false);
 	if (!ti->writable || !r->geo.level || !r->persistent || raid_flush_members(r))
@@ -176,6 +179,8 @@ static int raid_preresume(struct ndm_target *ti)
 	if (r->preresumed)
 		return 0;
 	err = raid_assemble(r);			/* the table before this one may have written */
+	if (!err)
+		raid_max_io(r);			/* and begun, or ended, a reshape */
 	if (!err && raid_bitmap_init(r))
 		err = ndm_error(ti, -ENOMEM, "Cannot allocate the bitmap");
 	if (!err)
