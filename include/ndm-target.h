@@ -110,6 +110,27 @@ struct ndm_source {
 	bool taken;
 };
 
+/*
+ * WRITE whose data lies in memory that can be had for longer than the bio lives: whoever wants to
+ * keep some of it counts itself in, and out when it is done, on the loop of the bio.  Nobody
+ * changes the bytes as long as anybody is counted.  To keep a little keeps all of it, so who
+ * keeps much of many shares notes here which it has.
+ */
+struct ndm_share {
+	const void *at;
+	size_t bytes;
+	unsigned refs;
+	void (*free)(struct ndm_share *);	/* the last one has gone */
+	void *keeper;				/* NULL: nobody's */
+	unsigned kept;				/* parts, by the keeper */
+};
+
+static inline void ndm_share_put(struct ndm_share *s)
+{
+	if (--s->refs == 0)
+		s->free(s);
+}
+
 struct ndm_bio {
 	uint8_t op;				/* enum ndm_op */
 	uint8_t copy;				/* which of num_flush/num_discard/num_zeroes copies */
@@ -121,6 +142,7 @@ struct ndm_bio {
 	struct ndm_tags tags;			/* bytes == NULL: none wanted */
 	struct ndm_loan *loan;			/* READ: NULL, or who asks may be lent the data */
 	struct ndm_source *source;		/* WRITE: NULL, or where the data is to be had */
+	struct ndm_share *share;		/* WRITE: NULL, or where data may lie: look at its `at` */
 	struct ndm_extents *extents;		/* NDM_EXTENTS: the collector */
 	uint64_t origin;			/* NDM_EXTENTS: this sector in the collector's space */
 	void (*done)(struct ndm_bio *);		/* called once, never waits */
@@ -357,6 +379,13 @@ struct ndm_counters;
 void ndm_counter_put(struct ndm_counters *, enum ndm_counter_kind, const char *what, unsigned group,
 		     uint64_t value);
 
+/*
+ * What of a target's private data outlives its process (ndmd --takeover): numbers and flags that
+ * no table and no disk has.  An array of these ends with an entry whose name is NULL.
+ */
+struct ndm_keep { const char *name; size_t offset, bytes; };	/* bytes: 1 (a bool), 4 or 8 */
+#define NDM_KEEP(type, field) { #field, offsetof(type, field), sizeof ((type *)0)->field }
+
 struct ndm_target_type {
 	const char *name;
 	unsigned version[3];
@@ -393,6 +422,14 @@ struct ndm_target_type {
 	const struct ndm_meta *metas;		/* NULL: none */
 	/* what it has counted besides its status line, for metrics; never waits; optional */
 	void (*counters)(struct ndm_target *, struct ndm_counters *);
+	const struct ndm_keep *keeps;		/* NULL: none */
+	/*
+	 * What is kept besides, of any length: recall prints it, of a target that is suspended and
+	 * will not be resumed; remember is given it, by a fresh target of the same table before its
+	 * first resume, when `keeps` are there already.  Both may refuse with ndm_error(); optional.
+	 */
+	int (*recall)(struct ndm_target *, struct ndm_str *) ndm_waits;
+	int (*remember)(struct ndm_target *, const char *, size_t bytes) ndm_waits;
 };
 
 /* A device used by a target; belongs to the core, lives as long as the target. */

@@ -9,8 +9,8 @@
  * allocates while it encrypts.  Keys and what is made of them lie in secret memory: locked
  * where the limit of locked memory permits, left out of core dumps, wiped when freed.
  *
- * OpenSSL does the work where it knows the cipher, else libgcrypt or nettle; composed here is only
- * what none of them has.  Errors: -ENOENT for a name nobody knows, -EINVAL for a key of a wrong length.
+ * OpenSSL does the work where it knows the cipher, else libgcrypt or nettle; AES of short sectors is
+ * libgcrypt's where that is faster (cipher-aes.c); composed here is only what none of them has.  Errors: -ENOENT for a name nobody knows, -EINVAL for a key of a wrong length.
  */
 #ifndef NDM_KIT_CIPHER_H
 #define NDM_KIT_CIPHER_H
@@ -88,10 +88,15 @@ struct ndm_aead {
 	const struct ndm_aead_ops *ops;
 	unsigned block_bytes, iv_bytes;
 	unsigned tag_min, tag_max;	/* bytes */
+	uint32_t tag_sizes;		/* 1 << bytes of those between that there are; 0: all */
 	unsigned tag_bytes;		/* in use; set with ndm_aead_set_tag() */
 	unsigned mac_key_bytes;		/* authenc: the digest's size, else 0 */
 	unsigned mb_per_s;		/* as a cipher's */
 };
+
+#define TAGS_GCM (1u << 4 | 1u << 8 | 0x1fu << 12)
+#define TAGS_CCM (1u << 4 | 1u << 6 | 1u << 8 | 1u << 10 | 1u << 12 | 1u << 14 | 1u << 16)
+#define TAGS_ESP (1u << 8 | 1u << 12 | 1u << 16)
 
 int ndm_aead_new(const char *name, struct ndm_aead **);
 int ndm_aead_set_tag(struct ndm_aead *, unsigned bytes);	/* -EINVAL: not a size it has */
@@ -99,6 +104,7 @@ void ndm_aead_free(struct ndm_aead *);
 
 /* ---- makers: one for each file; -ENOENT when the name is not theirs ---- */
 
+int cipher_make_aes(const char *name, struct ndm_cipher **);
 int cipher_make_evp(const char *name, struct ndm_cipher **);
 int cipher_make_gcrypt(const char *name, struct ndm_cipher **);
 int cipher_make_block(const char *name, struct ndm_cipher **);
@@ -106,11 +112,15 @@ int cipher_make_mode(const char *name, struct ndm_cipher **);
 int cipher_make_essiv(const char *name, struct ndm_cipher **);
 int cipher_make_chacha(const char *name, struct ndm_cipher **);
 int cipher_make_adiantum(const char *name, struct ndm_cipher **);
+int cipher_make_counter(const char *name, struct ndm_cipher **);
+int cipher_make_wrap(const char *name, struct ndm_cipher **);
 void cipher_gcrypt_begin(void);		/* before anything else of libgcrypt */
 int aead_make_evp(const char *name, struct ndm_aead **);
 int aead_make_authenc(const char *name, struct ndm_aead **);
 int aead_make_essiv(const char *name, struct ndm_aead **);
 int aead_make_aegis(const char *name, struct ndm_aead **);
+int aead_make_gcrypt(const char *name, struct ndm_aead **);
+int aead_make_esp(const char *name, struct ndm_aead **);
 
 /*
  * "outer(inner)" -> inner, when the name is that; false otherwise, or when it is too long.

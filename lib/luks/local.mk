@@ -4,6 +4,7 @@
 luks_sources = \
 	include/ndm-luks.h lib/luks/luks.h lib/luks/reencrypt.h lib/luks/tree.h \
 	lib/luks/af.c \
+	lib/luks/convert.c lib/luks/speed.c \
 	lib/luks/dump.c \
 	lib/luks/format.c \
 	lib/luks/header.c \
@@ -13,7 +14,7 @@ luks_sources = \
 	lib/luks/luks2.c \
 	lib/luks/luks2-json.c \
 	lib/luks/misc.c \
-	lib/luks/reencrypt.c lib/luks/reencrypt-begin.c \
+	lib/luks/reencrypt.c lib/luks/reencrypt-begin.c lib/luks/reencrypt1.c \
 	lib/luks/reencrypt-json.c \
 	lib/luks/table.c \
 	lib/luks/tree.c \

@@ -11,10 +11,10 @@
 
 /* ---- memory for one request ---- */
 
-struct copies_job *copies_job_get(struct raid *r, uint64_t sector, uint64_t *run)
+struct copies_job *copies_job_get(struct raid *r, bool old, uint64_t sector, uint64_t *run)
 {
 	struct copies_job *j = r->copy_jobs;
-	unsigned n = r->geo.disks;
+	unsigned n = raid_disks_most(r);
 	uint8_t *p;
 
 	if (j) {
@@ -30,7 +30,8 @@ struct copies_job *copies_job_get(struct raid *r, uint64_t sector, uint64_t *run
 		j->iov = (struct iovec *)(j->copy + n);
 		j->busy = (bool *)(j->iov + n);
 	}
-	j->n = raid_copies(&r->geo, sector, j->copy, n, run);
+	j->old = old;
+	j->n = raid_copies(raid_geo(r, old), sector, j->copy, n, run);
 	return j;
 }
 
@@ -84,11 +85,24 @@ void raid_window_drop(struct raid *r)
 	ndm_unlock(&r->window_lock);
 }
 
+/* legs that get a write later must get the next one of the same place after it */
+static bool behind_holds(const struct raid *r, const struct raid_write *new)
+{
+	const struct raid_write *w;
+
+	for (w = r->writes.next; r->behind && w != &r->writes; w = w->next)
+		if (w->late && w->first <= new->last && w->last >= new->first)
+			return true;
+	return false;
+}
+
 static void write_enter(struct raid *r, struct raid_write *w, const struct ndm_bio *bio)
 {
 	w->first = ndm_offset(r->ti, bio->sector);
 	w->last = w->first + bio->nr - 1;
-	while (r->window_first <= r->window_last && window_holds(r, w->first, w->last))
+	w->late = false;
+	while ((r->window_first <= r->window_last && window_holds(r, w->first, w->last)) ||
+	       behind_holds(r, w))
 		ndm_wait(&r->window_free);
 	w->prev = &r->writes;
 	w->next = r->writes.next;
@@ -100,6 +114,8 @@ static void write_leave(struct raid *r, struct raid_write *w)
 	w->prev->next = w->next;
 	w->next->prev = w->prev;
 	ndm_wake_all(&r->window_idle);
+	if (w->late)
+		ndm_wake_all(&r->window_free);
 }
 
 /* ---- which copy ---- */
@@ -172,7 +188,7 @@ static enum ndm_map map0(struct raid *r, struct ndm_bio *bio)
 	struct raid_copy c;
 
 	raid_copies(&r->geo, sector, &c, 1, &run);
-	return ndm_remap(bio, r->members[c.disk].data, raid_member_sector(r, c.disk, c.sector));
+	return ndm_remap(bio, r->members[c.disk].data, raid_member_sector(r, c.disk, c.sector, false));
 }
 
 enum ndm_map raid_copies_map(struct raid *r, struct ndm_bio *bio)
@@ -191,23 +207,25 @@ enum ndm_map raid_copies_map(struct raid *r, struct ndm_bio *bio)
 	if (!r->geo.level)
 		return map0(r, bio);
 	if ((bio->op != NDM_READ && bio->op != NDM_EXTENTS && bio->op != NDM_CACHE) ||
-	    r->geo.disks > STACK_COPIES)
+	    r->geo.disks > STACK_COPIES || r->reshape.active)
 		return NDM_MAP_WAIT;
 	j.n = raid_copies(&r->geo, sector, copy, STACK_COPIES, &run);
 	i = copy_choose(r, &j, sector, bio->nr);
 	if (i == j.n || run < bio->nr)
 		return NDM_MAP_WAIT;
 	m = &r->members[copy[i].disk];
+	if (m->write_mostly && r->behind)
+		return NDM_MAP_WAIT;
 	fast->member = m;
 	m->reads++;
 	m->head = copy[i].sector + bio->nr;
-	return ndm_remap(bio, m->data, raid_member_sector(r, copy[i].disk, copy[i].sector));
+	return ndm_remap(bio, m->data, raid_member_sector(r, copy[i].disk, copy[i].sector, false));
 }
 
-static int block_rewrite(struct raid *r, const struct raid_copy *to, uint64_t nr, void *buf)
+static int block_rewrite(struct raid *r, bool old, const struct raid_copy *to, uint64_t nr, void *buf)
 {
 	struct ndm_store *s = raid_store(r, to->disk);
-	uint64_t at = raid_member_sector(r, to->disk, to->sector);
+	uint64_t at = raid_member_sector(r, to->disk, to->sector, old);
 	int err = ndm_rw(s, NDM_WRITE, 0, at, nr, buf);
 
 	return err ? err : ndm_rw(s, NDM_READ, 0, at, nr, buf);
@@ -231,9 +249,9 @@ static void copy_repair(struct raid *r, struct copies_job *j, unsigned bad, unsi
 		n = nr - at < RAID_PIECE ? nr - at : RAID_PIECE;
 		if (!raid_member_alive(r, from->disk) || !raid_member_alive(r, to->disk) ||
 		    ndm_rw(raid_store(r, from->disk), NDM_READ, 0,
-			   raid_member_sector(r, from->disk, from->sector + at), n, buf))
+			   raid_member_sector(r, from->disk, from->sector + at, j->old), n, buf))
 			break;
-		err = block_rewrite(r, &part, n, buf);
+		err = block_rewrite(r, j->old, &part, n, buf);
 	}
 	if (err)
 		raid_member_fail(r, to->disk, "A block can neither be read nor written");
@@ -260,8 +278,12 @@ static int copies_read(struct raid *r, struct copies_job *j, struct ndm_bio *bio
 				i = k;
 		if (i == j->n || j->busy[i])
 			return err;		/* all of them have been tried */
+		if (r->members[j->copy[i].disk].write_mostly && r->behind) {
+			raid_behind_wait(r);
+			continue;		/* and look again */
+		}
 		got = ndm_forward(bio, r->members[j->copy[i].disk].data,
-				  raid_member_sector(r, j->copy[i].disk, j->copy[i].sector));
+				  raid_member_sector(r, j->copy[i].disk, j->copy[i].sector, j->old));
 		if (!got || got == -EOPNOTSUPP)
 			break;
 		err = got;
@@ -274,10 +296,10 @@ static int copies_read(struct raid *r, struct copies_job *j, struct ndm_bio *bio
 	return got;
 }
 
-int raid_copies_read(struct raid *r, struct ndm_bio *bio)
+static int copies_look(struct raid *r, struct ndm_bio *bio, bool old)
 {
 	uint64_t run;
-	struct copies_job *j = copies_job_get(r, ndm_offset(r->ti, bio->sector), &run);
+	struct copies_job *j = copies_job_get(r, old, ndm_offset(r->ti, bio->sector), &run);
 	int err;
 
 	if (!j)
@@ -289,58 +311,122 @@ int raid_copies_read(struct raid *r, struct ndm_bio *bio)
 
 /* ---- writes ---- */
 
-static int copies_write(struct raid *r, struct copies_job *j, struct ndm_bio *bio)
+/* its place in the ring is to outlive the request */
+static struct raid_write *write_moved(struct raid_write *to, const struct raid_write *from)
 {
-	unsigned i, good = 0;
+	*to = *from;
+	to->prev->next = to->next->prev = to;
+	return to;
+}
+
+/* what has become of one copy; *good: copies that may be read */
+static int copy_wait(struct raid *r, struct copies_job *j, unsigned i, const struct ndm_bio *bio,
+		     unsigned *good)
+{
+	unsigned d = j->copy[i].disk;
+	int got = ndm_group_wait(&j->group[i]);
+
+	j->busy[i] = false;
+	if (got == -EOPNOTSUPP && bio->op == NDM_DISCARD)
+		return got;
+	if (got)
+		return raid_member_fail(r, d, "Write error") ? 0 : got;
+	/* those that are recovered do not count yet */
+	*good += raid_member_readable(r, d, j->copy[i].sector, bio->nr);
+	return 0;
+}
+
+/* late: legs that are not waited for, if another one has the data; they stay busy */
+static int copies_write(struct raid *r, struct copies_job *j, struct ndm_bio *bio,
+			const struct raid_late *late)
+{
+	unsigned i, good = 0, round;
 	int err = -EIO, got;
 
 	for (i = 0; i < j->n; i++) {
 		unsigned d = j->copy[i].disk;
+		bool later = late && r->members[d].write_mostly;
 
 		ndm_group_init(&j->group[i], r->ti->loop);
 		j->busy[i] = raid_member_alive(r, d);
 		if (j->busy[i])
-			ndm_group_add(&j->group[i], ndm_clone(r->ti->loop, bio, 0, bio->nr),
-				      raid_store(r, d), raid_member_sector(r, d, j->copy[i].sector));
+			ndm_group_add(&j->group[i], ndm_clone(r->ti->loop, later ? &late->bio : bio, 0, bio->nr),
+				      raid_store(r, d), raid_member_sector(r, d, j->copy[i].sector, j->old));
 	}
-	for (i = 0; i < j->n; i++) {
-		unsigned d = j->copy[i].disk;
-
-		if (!j->busy[i])
-			continue;
-		got = ndm_group_wait(&j->group[i]);
-		if (got == -EOPNOTSUPP && bio->op == NDM_DISCARD)
-			err = got;
-		else if (got)
-			err = raid_member_fail(r, d, "Write error") ? err : got;
-		else if (raid_member_readable(r, d, j->copy[i].sector, bio->nr))
-			good++;			/* those that are recovered do not count yet */
-	}
+	for (round = 0; round < 2 && !(round && late && good); round++)
+		for (i = 0; i < j->n; i++) {
+			if (!j->busy[i] || (!round && late && r->members[j->copy[i].disk].write_mostly))
+				continue;
+			got = copy_wait(r, j, i, bio, &good);
+			if (got)
+				err = got;
+		}
 	return good ? 0 : err;
 }
 
-static int copies_change(struct raid *r, struct ndm_bio *bio)
+static void late_finish(void *arg)
+{
+	struct raid_late *l = arg;
+	struct raid *r = l->r;
+	uint64_t sector = l->sector, nr = l->bio.nr;
+	unsigned i, good = 0;
+
+	for (i = 0; i < l->job->n; i++)
+		if (l->job->busy[i] && copy_wait(r, l->job, i, &l->bio, &good))
+			ndm_warn(r->ti, "what was written behind is lost on the last leg");
+	copies_job_put(r, l->job);
+	write_leave(r, &l->write);
+	raid_behind_end(l);
+	raid_supers_failed(r);		/* the bits stay until it is known */
+	raid_bitmap_end(r, sector, nr);
+}
+
+static bool any_busy(const struct copies_job *j)
+{
+	unsigned i;
+
+	for (i = 0; i < j->n; i++)
+		if (j->busy[i])
+			return true;
+	return false;
+}
+
+static int copies_change(struct raid *r, struct ndm_bio *bio, bool old)
 {
 	uint64_t run, sector = ndm_offset(r->ti, bio->sector);
-	struct raid_write w;
+	struct raid_late *late;
+	struct raid_write here, *w = &here;
 	struct copies_job *j;
 	int err, told;
 
 	err = raid_bitmap_begin(r, sector, bio->nr);
 	if (err)
 		return err;
-	write_enter(r, &w, bio);
-	j = copies_job_get(r, sector, &run);
-	err = j ? copies_write(r, j, bio) : -ENOMEM;
+	write_enter(r, w, bio);
+	late = raid_behind_begin(r, bio);
+	if (late)
+		w = write_moved(&late->write, w);
+	j = copies_job_get(r, old, sector, &run);
+	err = j ? copies_write(r, j, bio, late) : -ENOMEM;
+	if (late && j && any_busy(j)) {
+		late->job = j;
+		late->sector = sector;
+		w->late = true;
+		told = raid_supers_failed(r);
+		ndm_spawn(r->ti->loop, "raid behind", late_finish, late);
+		return err ? err : told;
+	}
 	if (j)
 		copies_job_put(r, j);
-	write_leave(r, &w);
+	write_leave(r, w);
 	told = raid_supers_failed(r);
 	raid_bitmap_end(r, sector, bio->nr);
+	if (late)
+		raid_behind_end(late);
 	return err ? err : told;
 }
 
-int raid_copies_io(struct raid *r, struct ndm_bio *bio)
+int raid_copies_io(struct raid *r, struct ndm_bio *bio, bool old)
 {
 	switch ((enum ndm_op)bio->op) {
 	case NDM_FLUSH:
@@ -348,8 +434,8 @@ int raid_copies_io(struct raid *r, struct ndm_bio *bio)
 	case NDM_WRITE:
 	case NDM_DISCARD:
 	case NDM_ZEROES:
-		return copies_change(r, bio);
+		return copies_change(r, bio, old);
 	default:
-		return raid_copies_read(r, bio);
+		return copies_look(r, bio, old);
 	}
 }

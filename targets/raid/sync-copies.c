@@ -18,7 +18,7 @@ static int copy_rw(const struct window *w, unsigned i, enum ndm_op op, void *buf
 {
 	const struct raid_copy *c = &w->j->copy[i];
 
-	return ndm_rw(raid_store(w->r, c->disk), op, 0, raid_member_sector(w->r, c->disk, c->sector),
+	return ndm_rw(raid_store(w->r, c->disk), op, 0, raid_member_sector(w->r, c->disk, c->sector, w->j->old),
 		      w->nr, buf);
 }
 
@@ -100,7 +100,7 @@ static int window_do(struct raid *r, uint64_t first, uint64_t nr, unsigned only)
 
 	w.bytes = 2 * nr * NDM_SECTOR_BYTES;
 	w.buf = patient_buffer(r->ti->loop, w.bytes);
-	w.j = copies_job_get(r, first, &run);
+	w.j = copies_job_get(r, raid_in_old(r, first), first, &run);
 	if (!w.buf || !w.j)
 		goto out;
 	raid_window_take(r, first, first + nr - 1);
@@ -177,6 +177,20 @@ static int recover_row(struct raid *r, uint64_t row, uint64_t *did)
 	return err;
 }
 
+/* within a chunk of both shapes, and on one side of where they meet */
+static void reshape_limits(struct raid *r, uint64_t first, uint64_t *nr)
+{
+	const struct raid_reshape *p = &r->reshape;
+
+	if (!p->active)
+		return;
+	*nr = least(*nr, p->old.chunk - first % p->old.chunk);
+	if (first < p->position)
+		*nr = least(*nr, p->position - first);
+	else if (raid_in_old(r, first) && first < p->old_size)
+		*nr = least(*nr, p->old_size - first);
+}
+
 int raid_sync_copies(struct raid *r, uint64_t first, uint64_t *did)
 {
 	uint64_t total = raid_sync_total(r), need;
@@ -186,6 +200,11 @@ int raid_sync_copies(struct raid *r, uint64_t first, uint64_t *did)
 	*did = least(RAID_PIECE, total - first);
 	if (r->geo.chunk)
 		*did = least(*did, r->geo.chunk - first % r->geo.chunk);
+	if (raid_in_old(r, first) && first >= r->reshape.old_size) {
+		*did = total - first;		/* not there before it has moved */
+		return 0;
+	}
+	reshape_limits(r, first, did);
 	if (r->sync.action == RAID_RESYNC && !raid_bitmap_none(r)) {
 		raid_bitmap_needs(r, first, &need);
 		*did = least(*did, need);

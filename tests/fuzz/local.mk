@@ -8,6 +8,7 @@ fuzzers += tests/fuzz/fuzz-luks
 fuzzers += tests/fuzz/fuzz-lvm
 fuzzers += tests/fuzz/fuzz-integrity
 fuzzers += tests/fuzz/fuzz-state
+fuzzers += tests/fuzz/fuzz-nbd-wire
 fuzzers += tests/fuzz/fuzz-raid
 fuzzers += tests/fuzz/fuzz-table
 fuzzers += tests/fuzz/fuzz-takeover
@@ -40,6 +41,8 @@ tests_fuzz_fuzz_luks_LDADD = libndm-luks.la
 tests_fuzz_fuzz_luks_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_lvm_SOURCES = tests/fuzz/fuzz-lvm.c client/open/lvm.c client/open/lvm.h
 tests_fuzz_fuzz_lvm_LDFLAGS = $(FUZZ_LINK)
+tests_fuzz_fuzz_nbd_wire_LDADD = libndm-core.la
+tests_fuzz_fuzz_nbd_wire_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_table_LDADD = libndm-core.la
 tests_fuzz_fuzz_table_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_yaml_LDADD = libndm-core.la
@@ -60,6 +63,12 @@ tests_fuzz_fuzz_thin_SOURCES = tests/fuzz/fuzz-thin.c tests/fuzz/one-device.c te
 tests_fuzz_fuzz_thin_LDADD = libndm-core.la
 tests_fuzz_fuzz_thin_LDFLAGS = $(FUZZ_LINK)
 
+fuzzers += tests/fuzz/fuzz-vdo
+tests_fuzz_fuzz_vdo_SOURCES = tests/fuzz/fuzz-vdo.c tests/fuzz/one-device.c tests/fuzz/one-device.h \
+	tests/vdo-image.c tests/vdo-image.h
+tests_fuzz_fuzz_vdo_LDADD = libndm-core.la
+tests_fuzz_fuzz_vdo_LDFLAGS = $(FUZZ_LINK)
+
 if FUZZERS
 noinst_PROGRAMS += $(fuzzers)
 endif
@@ -71,3 +80,5 @@ EXTRA_DIST += tests/fuzz/fuzz-integrity.c tests/fuzz/fuzz-verity.c tests/fuzz/on
 EXTRA_DIST += tests/fuzz/fuzz-state.c tests/fuzz/fuzz-takeover.c
 EXTRA_DIST += tests/fuzz/fuzz-raid.c
 EXTRA_DIST += tests/fuzz/fuzz-thin.c
+EXTRA_DIST += tests/fuzz/fuzz-vdo.c
+EXTRA_DIST += tests/fuzz/fuzz-nbd-wire.c
