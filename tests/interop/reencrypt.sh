@@ -79,5 +79,3 @@ refused ours open --test-passphrase --key-file pass disk.img
 read_all other
 cmp seen data || fail "a larger sector: other data"
 "$NDM" cryptsetup -q luksFormat --type luks1 "${cheap[@]}" --key-file pass disk.img
-refused ours reencrypt --key-file pass disk.img
-
