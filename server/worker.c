@@ -7,6 +7,7 @@
 #include <sys/time.h>
 
 #include "conn.h"
+#include "look.h"
 #include "ndmd.h"
 #include "takeover.h"
 #include "worker.h"
@@ -243,56 +244,6 @@ static void free_finished(struct worker *w)
 	}
 }
 
-/* ---- looking before sleeping ---- */
-
-/*
- * A client that asks one small thing at a time has its next question ready some 10 to 40 us
- * after the answer.  To fall asleep and be woken costs more than that, for both sides, so the
- * thread looks around for a while first.  Where nobody comes it learns not to: after each miss
- * in a row it sleeps at once twice as often.  Many requests at a time are better off with a
- * nap, because more of them come together.
- */
-#define LOOK_NS 50000u
-#define LOOK_REQUESTS 2u			/* in the last turn, at most */
-#define LOOK_BYTES (64u << 10)
-#define LOOK_MISSES_MAX 10u
-
-static uint64_t count_of(const _Atomic uint64_t *n)
-{
-	return atomic_load_explicit(n, memory_order_relaxed);
-}
-
-static bool worth_a_look(struct worker *w)
-{
-	uint64_t requests = count_of(&w->count.requests);
-	uint64_t bytes = count_of(&w->count.bytes_in) + count_of(&w->count.bytes_out);
-	uint64_t asked = requests - w->look.requests, moved = bytes - w->look.bytes;
-
-	w->look.requests = requests;
-	w->look.bytes = bytes;
-	if (!asked || asked > LOOK_REQUESTS || moved > LOOK_BYTES)
-		return false;
-	if (!w->look.skip)
-		return true;
-	w->look.skip--;
-	return false;
-}
-
-static void look_around(struct worker *w)
-{
-	uint64_t end = ndm_now(w->loop) + LOOK_NS;
-
-	w->look.seen = false;
-	do {
-		event_base_loop(w->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
-	} while (!w->look.seen && ndm_now(w->loop) < end);
-	if (w->look.seen)
-		w->look.misses = 0;
-	else if (w->look.misses < LOOK_MISSES_MAX)
-		w->look.misses++;
-	w->look.skip = (1u << w->look.misses) - 1;
-}
-
 static bool more_to_do(const struct worker *w)
 {
 	return w->again || w->dirty || w->finished || w->arrived || ndm_loop_busy(w->loop);
@@ -303,9 +254,7 @@ void worker_turn(struct worker *w)
 	ndm_loop_begin(w->loop);
 	if (more_to_do(w))
 		event_base_loop(w->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
-	else if (worth_a_look(w))
-		look_around(w);		/* and sleep in the next turn, if nobody came */
-	else
+	else if (!look_around(w))		/* and sleep in the next turn, if nobody came */
 		event_base_loop(w->base, EVLOOP_ONCE);
 	if (w->again)
 		run_again(w);

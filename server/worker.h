@@ -48,9 +48,10 @@ struct worker {
 	struct conn *arrived;		/* their device is open; after the loop has run */
 	struct conn *again, *again_last;	/* may be over their limit no more */
 	bool starving;			/* somebody is held back by bytes_max */
-	struct {			/* worker.c: looking before sleeping */
+	struct {			/* look.c */
 		bool seen;		/* something has happened since */
-		unsigned skip, misses;
+		struct conn *last;	/* heard last, or NULL */
+		unsigned skip, misses, turns;
 		uint64_t requests, bytes;	/* counted when the last turn began */
 	} look;
 	struct worker_counters count;
