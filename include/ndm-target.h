@@ -356,6 +356,13 @@ struct ndm_counters;
 void ndm_counter_put(struct ndm_counters *, enum ndm_counter_kind, const char *what, unsigned group,
 		     uint64_t value);
 
+/*
+ * What of a target's private data outlives its process (ndmd --takeover): numbers and flags that
+ * no table and no disk has.  An array of these ends with an entry whose name is NULL.
+ */
+struct ndm_keep { const char *name; size_t offset, bytes; };	/* bytes: 1, 2, 4 or 8 */
+#define NDM_KEEP(type, field) { #field, offsetof(type, field), sizeof ((type *)0)->field }
+
 struct ndm_target_type {
 	const char *name;
 	unsigned version[3];
@@ -392,6 +399,14 @@ struct ndm_target_type {
 	const struct ndm_meta *metas;		/* NULL: none */
 	/* what it has counted besides its status line, for metrics; never waits; optional */
 	void (*counters)(struct ndm_target *, struct ndm_counters *);
+	const struct ndm_keep *keeps;		/* NULL: none */
+	/*
+	 * What is kept besides, of any length: recall prints it, of a target that is suspended and
+	 * will not be resumed; remember is given it, by a fresh target of the same table before its
+	 * first resume, when `keeps` are there already.  Both may refuse with ndm_error(); optional.
+	 */
+	int (*recall)(struct ndm_target *, struct ndm_str *) ndm_waits;
+	int (*remember)(struct ndm_target *, const char *, size_t bytes) ndm_waits;
 };
 
 /* A device used by a target; belongs to the core, lives as long as the target. */

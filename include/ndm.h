@@ -220,6 +220,13 @@ struct ndm_device_memory {
 };
 void ndm_device_recall(const struct ndm_device *, struct ndm_device_memory *);
 int ndm_device_remember(struct ndm_device *, const struct ndm_device_memory *);
+/*
+ * And what its targets know that no table says, as bytes: of the live table, suspended and about
+ * to be removed; for the inactive one, which is the same table and about to be resumed.
+ */
+int ndm_device_recall_targets(struct ndm_device *, struct ndm_str *, struct ndm_str *why) ndm_waits;
+int ndm_device_remember_targets(struct ndm_device *, const char *, size_t bytes,
+				struct ndm_str *why) ndm_waits;
 
 /*
  * Read ahead, in sectors: kept, and of no effect here.  As a kernel's block device a device has

@@ -14,7 +14,7 @@
 #include "image.h"
 #include "ndmd.h"
 
-#define FORMAT 2			/* of all that follows it: another ndmd may be of another age */
+#define FORMAT 3			/* of all that follows it: another ndmd may be of another age */
 #define DEVICES_MAX (1u << 20)
 #define LINES_MAX (1u << 20)
 
@@ -281,6 +281,39 @@ int image_pack_devices(struct ndmd *d, struct image *im, struct ndm_str *why)
 	return err;
 }
 
+/* ---- what the targets of a device know: in front of all the rest ---- */
+
+int image_recall(struct ndm_device *dev, struct image *memories, struct ndm_str *why)
+{
+	struct ndm_device_info info;
+	struct ndm_str bytes = { 0 }, reason = { 0 };
+	int err;
+
+	ndm_device_info(dev, &info);
+	err = ndm_device_recall_targets(dev, &bytes, &reason);
+	if (err)
+		ndm_printf(why, "%s: %s", info.name, reason.len ? reason.text : strerror(-err));
+	image_put_number(memories, info.minor);
+	image_put(memories, bytes.text, bytes.len);
+	ndm_str_free(&bytes);
+	ndm_str_free(&reason);
+	return err;
+}
+
+void image_put_in_front(struct image *im, struct image *memories)
+{
+	struct ndm_str rest = im->bytes;
+
+	im->bytes = (struct ndm_str){ 0 };
+	im->no_memory |= memories->no_memory;
+	image_put(im, memories->bytes.text, memories->bytes.len);
+	image_put_raw(im, rest.text, rest.len);
+	if (rest.text)
+		explicit_bzero(rest.text, rest.cap);
+	ndm_str_free(&rest);
+	image_free(memories);
+}
+
 /* ---- making ---- */
 
 struct table { struct ndm_table_line *lines; unsigned n; bool read_only; };
@@ -289,11 +322,11 @@ struct kept {
 	const char *name, *uuid;
 	unsigned minor, flags;
 	struct ndm_device_memory memory;
-	const char *stats;
-	size_t stats_bytes;
+	const char *stats, *targets;		/* targets: what they know, or NULL */
+	size_t stats_bytes, targets_bytes;
 	struct table live, inactive;
 	struct ndm_device *device;
-	bool up;
+	bool up, whole;				/* whole: nothing is to be given to it */
 };
 
 static void read_table(struct image_reader *r, struct table *t)
@@ -369,6 +402,8 @@ static int bring_up(struct kept *k, struct ndm_str *why)
 	k->up = true;
 	if (k->live.n)
 		err = ndm_device_load(k->device, k->live.lines, k->live.n, k->live.read_only, &reason);
+	if (!err && k->live.n && k->targets)
+		err = ndm_device_remember_targets(k->device, k->targets, k->targets_bytes, &reason);
 	if (!err && k->live.n)
 		err = ndm_device_resume(k->device, 0, &reason);
 	if (err)
@@ -418,12 +453,49 @@ static int finish(struct ndmd *d, struct kept *k)
 	return err;
 }
 
+/* One that could not be removed by the process that takes all back: it is as it was. */
+static struct ndm_device *still_there(struct ndmd *d, const struct kept *k)
+{
+	struct ndm_device *dev;
+	struct ndm_device_info info;
+
+	for (dev = ndm_device_first(d->context); dev; dev = ndm_device_next(dev)) {
+		ndm_device_info(dev, &info);
+		if (info.minor == k->minor && !strcmp(info.name, k->name))
+			return dev;
+	}
+	return NULL;
+}
+
+static int go_on(struct ndm_device *dev, struct kept *k, struct ndm_str *why)
+{
+	struct ndm_device_info info;
+
+	ndm_device_hold(dev);
+	k->device = dev;
+	k->up = k->whole = true;
+	ndm_device_info(dev, &info);
+	if (k->flags & NDM_DEVICE_SUSPENDED || !(info.flags & NDM_DEVICE_SUSPENDED) || !k->live.n)
+		return 0;
+	if (!k->inactive.n)
+		return ndm_device_resume(dev, 0, why);
+	ndm_device_clear(dev);			/* or the resume would take it; finish() loads it again */
+	k->whole = false;
+	return ndm_device_resume(dev, 0, why);
+}
+
 static int make_all(struct ndmd *d, struct kept *all, unsigned n, struct ndm_str *why)
 {
+	struct ndm_device *there;
 	unsigned i;
 	int err = 0;
 
 	for (i = 0; i < n && !err; i++) {
+		there = still_there(d, &all[i]);
+		if (there) {
+			err = go_on(there, &all[i], why);
+			continue;
+		}
 		err = ndm_device_create(d->context, all[i].name, all[i].uuid, (int)all[i].minor,
 					&all[i].device);
 		if (err) {
@@ -436,15 +508,38 @@ static int make_all(struct ndmd *d, struct kept *all, unsigned n, struct ndm_str
 	if (!err)
 		err = bring_up_all(all, n, why);
 	for (i = 0; i < n && !err; i++)
-		err = finish(d, &all[i]);
+		if (!all[i].whole)
+			err = finish(d, &all[i]);
 	for (i = 0; i < n; i++)
 		if (all[i].device)
 			ndm_device_put(all[i].device);
 	return err;
 }
 
+static int read_memories(const char *at, size_t bytes, struct kept *all, unsigned n)
+{
+	struct image_reader r = { at, at + bytes, false };
+	const char *text;
+	size_t text_bytes;
+	uint64_t minor;
+	unsigned i;
+
+	while (r.at < r.end && !r.bad) {
+		minor = image_number(&r);
+		text = image_bytes(&r, &text_bytes);
+		for (i = 0; i < n && !r.bad; i++)
+			if (all[i].minor == minor) {
+				all[i].targets = text;
+				all[i].targets_bytes = text_bytes;
+			}
+	}
+	return r.bad ? -EBADMSG : 0;
+}
+
 int image_make_devices(struct ndmd *d, struct image_reader *r, struct ndm_str *why)
 {
+	size_t memory_bytes;
+	const char *memories = image_bytes(r, &memory_bytes);
 	uint64_t format = image_number(r), n;
 	const char *backings = image_text(r);
 	struct kept *all = NULL;
@@ -461,7 +556,7 @@ int image_make_devices(struct ndmd *d, struct image_reader *r, struct ndm_str *w
 	all = calloc(n + 1, sizeof *all);
 	for (i = 0; all && i < n && !r->bad; i++)
 		read_kept(r, &all[i]);
-	if (all && !r->bad) {
+	if (all && !r->bad && !read_memories(memories, memory_bytes, all, (unsigned)n)) {
 		/* a process that takes its own devices back has its numbers still */
 		err = ndm_context_backings_set(d->context, backings);
 		if (!err || err == -EBUSY)

@@ -40,6 +40,9 @@ const char *image_text(struct image_reader *);
 /* Devices; first loop.  why: what cannot be handed over. */
 int image_check_devices(struct ndmd *, struct ndm_str *why) ndm_waits;
 int image_pack_devices(struct ndmd *, struct image *, struct ndm_str *why) ndm_waits;
+/* What the targets of a suspended device know; then all of it goes in front of the image. */
+int image_recall(struct ndm_device *, struct image *memories, struct ndm_str *why) ndm_waits;
+void image_put_in_front(struct image *, struct image *memories);
 void image_remove_deferred(struct ndmd *) ndm_waits;	/* when all clients are there */
 int image_make_devices(struct ndmd *, struct image_reader *, struct ndm_str *why) ndm_waits;
 

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include <event2/event.h>
@@ -32,6 +33,30 @@
 #define VERSION "0.1.0"
 
 static void stop_check(struct ndmd *);
+
+/*
+ * What the process ends with.  EX_CONFIG of <sysexits.h>, which service managers know: what it was
+ * told is wrong, and to start it again is of no use.  Not so where a file, an address or a server
+ * is missing: that may be there the next time.
+ */
+static int status_of(int err)
+{
+	switch (err) {
+	case 0:
+		return 0;
+	case -EINVAL: case -ERANGE: case -ENAMETOOLONG: case -E2BIG: case -EEXIST: case -EBADMSG:
+		return EX_CONFIG;
+	default:
+		return 1;
+	}
+}
+
+/* The file of volumes itself: that it is not there is what is wrong. */
+static int status_of_file(int err)
+{
+	return err == -ENOENT || err == -EACCES || err == -EISDIR || err == -ENOTDIR ? EX_CONFIG :
+		status_of(err);
+}
 
 /* ---- messages to workers ---- */
 
@@ -435,7 +460,7 @@ static void booted(struct ndm_msg *msg)
 	struct ndmd *d = (struct ndmd *)((char *)msg - offsetof(struct ndmd, msg));
 
 	if (d->opt.check) {
-		ndmd_stop(d, d->boot_err ? 1 : 0);
+		ndmd_stop(d, status_of(d->boot_err));
 		log_lines(d, NDM_LOG_ERROR, &d->boot_why);
 		return;
 	}
@@ -445,7 +470,7 @@ static void booted(struct ndm_msg *msg)
 		if (!d->boot_why.len)
 			ndm_printf(&d->boot_why, "%s", strerror(-d->boot_err));
 		log_lines(d, NDM_LOG_ERROR, &d->boot_why);
-		ndmd_stop(d, 1);
+		ndmd_stop(d, status_of(d->boot_err));
 	}
 }
 
@@ -673,8 +698,10 @@ int ndmd_main(struct options *opt)
 
 	log_init(&d.log, opt->verbose);
 	raise_limits();
-	if (opt->config && read_config(&d))
-		return 1;
+	if (opt->config)
+		err = read_config(&d);
+	if (err)
+		return status_of_file(err);
 	if (opt->explain && !opt->check) {
 		d.status = explain(&d);
 		clean_up(&d);
@@ -691,10 +718,13 @@ int ndmd_main(struct options *opt)
 		return 1;
 	d.world->log = log_for_world(&d.log);
 	ndm_world_os_direct_io(d.world, d.opt.direct);
-	if (start_tls(&d) || start_workers(&d)) {
+	err = start_tls(&d);
+	if (!err)
+		err = start_workers(&d);
+	if (err) {
 		stop_workers(&d);
 		clean_up(&d);
-		return 1;
+		return status_of(err);
 	}
 	if (opt->explain)
 		explain(&d);

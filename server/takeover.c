@@ -57,7 +57,8 @@ struct takeover {
 	bool opened;				/* no export is being opened any more */
 	struct event *timer, *peer;
 	struct ndm_msg opened_msg;
-	struct image image;
+	struct image image, memories;		/* memories: until they are in front of it */
+	int recall_err;
 	struct image_reader reader;
 	int *fds;				/* received ones */
 	unsigned nfds, next_fd;
@@ -151,6 +152,7 @@ void takeover_free(struct ndmd *d)
 	if (t->incoming)
 		free(t->fds);
 	image_free(&t->image);
+	image_free(&t->memories);
 	ndm_str_free(&t->why);
 	free(t);
 }
@@ -281,6 +283,17 @@ static void pass_on(struct takeover *t)
 	event_add(t->timer, &limit);
 }
 
+bool takeover_recall(struct ndmd *d, struct ndm_device *dev)
+{
+	struct takeover *t = d->takeover;
+
+	if (!t || t->phase != LEAVING)
+		return true;
+	if (!t->recall_err)
+		t->recall_err = image_recall(dev, &t->memories, &t->why);
+	return !t->recall_err;
+}
+
 static void leave_task(void *arg)
 {
 	struct takeover *t = arg;
@@ -293,11 +306,13 @@ static void leave_task(void *arg)
 	d->metrics = NULL;
 	state_close(d);
 	volumes_remove_all(d);
+	image_put_in_front(&t->image, &t->memories);
 	if (!ndm_device_first(d->context)) {
 		pass_on(t);
 		return;
 	}
-	ndm_printf(&t->why, "not every device could be let go");
+	if (!t->why.len)
+		ndm_printf(&t->why, "not every device could be let go");
 	answer(t, -EBUSY);
 	back_task(t);
 }

@@ -23,6 +23,12 @@ void takeover_look(struct ndmd *);	/* something has ended: a client, a command *
 void takeover_turn(struct worker *);	/* the end of a turn of a parked worker; its thread */
 void takeover_opened(struct ndmd *);	/* an export has been opened, or not; any thread */
 
+/*
+ * A suspended device is about to be removed: what its targets know is taken along, where it is for
+ * a takeover.  false: it may not be removed.
+ */
+bool takeover_recall(struct ndmd *, struct ndm_device *) ndm_waits;
+
 /* ---- the process that comes ---- */
 
 int takeover_fetch(struct ndmd *, const char *control, struct ndm_str *why);

@@ -13,6 +13,7 @@
 
 #include "ndmd.h"
 #include "state.h"
+#include "takeover.h"
 
 /* ---- --create ---- */
 
@@ -90,7 +91,7 @@ static int bring_up(struct ndmd *d, const char *name, const struct ndm_table_lin
 	err = ndm_device_create(d->context, name, NULL, -1, &dev);
 	if (err) {
 		ndm_printf(why, "%s: %s", name, err == -EBUSY ? "the name is taken" : strerror(-err));
-		return err;
+		return err == -EBUSY ? -EEXIST : err;	/* by another of the same command line */
 	}
 	ndm_device_hold(dev);
 	err = ndm_device_load(dev, lines, n, d->opt.read_only, why);
@@ -234,6 +235,10 @@ static bool remove_one(struct ndmd *d, struct ndm_device *dev)
 		err = ndm_device_suspend(dev, 0);	/* everything written is made durable */
 	if (err)
 		log_line(&d->log, NDM_LOG_ERROR, "%s: cannot flush: %s", info.name, strerror(-err));
+	if (!takeover_recall(d, dev)) {
+		ndm_device_put(dev);
+		return false;
+	}
 	err = ndm_device_remove(dev, false, NULL);
 	if (err && err != -ENXIO)
 		log_line(&d->log, NDM_LOG_ERROR, "%s: cannot remove: %s", info.name, strerror(-err));

@@ -246,6 +246,11 @@ static const struct ndm_arg delay_status_fields[] = {
 	{ 0 }
 };
 
+static const struct ndm_keep delay_keeps[] = {
+	NDM_KEEP(struct delay, held),
+	{ 0 }
+};
+
 const struct ndm_target_type ndm_target_delay = {
 	.name = "delay",
 	.version = { 1, 4, 0 },
@@ -261,4 +266,5 @@ const struct ndm_target_type ndm_target_delay = {
 	.resume = delay_resume,
 	.status = delay_status,
 	.counters = delay_counters,
+	.keeps = delay_keeps,
 };

@@ -28,6 +28,8 @@
 
 #include <ndm-target.h>
 
+#include "lib/kit/memo.h"
+
 #define BLOCK_SECTORS_MAX 2097152u	/* 1 GiB */
 
 struct bad_block {
@@ -293,6 +295,35 @@ static int dust_message(struct ndm_target *ti, unsigned argc, char **argv, struc
 	return ndm_error(ti, -EINVAL, "invalid number of arguments '%u'", argc);
 }
 
+/* ---- from one process to the next ---- */
+
+static int dust_recall(struct ndm_target *ti, struct ndm_str *out)
+{
+	const struct dust *d = ti->private_data;
+	size_t i;
+
+	for (i = 0; i < d->nbad; i++)
+		ndm_printf(out, "bad %" PRIu64 " %u\n", d->bad[i].nr, d->bad[i].write_fails);
+	return 0;
+}
+
+static int dust_remember(struct ndm_target *ti, const char *text, size_t bytes)
+{
+	struct dust *d = ti->private_data;
+	struct memo memo = { text, text + bytes };
+	struct memo_line l;
+	int err;
+
+	while ((err = memo_next(&memo, &l)) > 0) {
+		if (!memo_is(&l, "bad", 2) || bad_find(d, l.number[0]))
+			return -EBADMSG;
+		err = bad_insert(d, l.number[0], (unsigned)l.number[1]);
+		if (err)
+			return err;
+	}
+	return err;
+}
+
 /* ---- status ---- */
 
 static void dust_status(struct ndm_target *ti, enum ndm_status what, unsigned flags,
@@ -330,6 +361,11 @@ static const struct ndm_arg dust_status_fields[] = {
 	{ 0 }
 };
 
+static const struct ndm_keep dust_keeps[] = {
+	NDM_KEEP(struct dust, enabled), NDM_KEEP(struct dust, quiet), NDM_KEEP(struct dust, failed),
+	{ 0 }
+};
+
 const struct ndm_target_type ndm_target_dust = {
 	.name = "dust",
 	.version = { 1, 0, 0 },
@@ -343,4 +379,7 @@ const struct ndm_target_type ndm_target_dust = {
 	.message = dust_message,
 	.status = dust_status,
 	.counters = dust_counters,
+	.keeps = dust_keeps,
+	.recall = dust_recall,
+	.remember = dust_remember,
 };

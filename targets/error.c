@@ -70,6 +70,11 @@ static const struct ndm_arg error_args[] = {
 	{ 0 }
 };
 
+static const struct ndm_keep error_keeps[] = {
+	NDM_KEEP(struct error_count, killed),
+	{ 0 }
+};
+
 const struct ndm_target_type ndm_target_error = {
 	.name = "error",
 	.version = { 1, 7, 0 },
@@ -81,4 +86,5 @@ const struct ndm_target_type ndm_target_error = {
 	.map = error_map,
 	.io_hints = error_io_hints,
 	.counters = error_counters,
+	.keeps = error_keeps,
 };

@@ -427,6 +427,12 @@ static const struct ndm_arg flakey_args[] = {
 	{ 0 }
 };
 
+static const struct ndm_keep flakey_keeps[] = {
+	NDM_KEEP(struct flakey, constructed_ns), NDM_KEEP(struct flakey, failed),
+	NDM_KEEP(struct flakey, dropped), NDM_KEEP(struct flakey, corrupted),
+	{ 0 }
+};
+
 const struct ndm_target_type ndm_target_flakey = {
 	.name = "flakey",
 	.version = { 1, 5, 0 },
@@ -438,4 +444,5 @@ const struct ndm_target_type ndm_target_flakey = {
 	.end_io = flakey_end_io,
 	.status = flakey_status,
 	.counters = flakey_counters,
+	.keeps = flakey_keeps,
 };

@@ -18,9 +18,9 @@ libndm_core_la_SOURCES += targets/verity/verity.h targets/verity/format.c target
 libndm_core_la_SOURCES += targets/multipath/multipath.h targets/multipath/selector.h targets/multipath/table.c targets/multipath/status.c targets/multipath/path.c targets/multipath/io.c
 libndm_core_la_SOURCES += targets/multipath/flush.c targets/multipath/message.c targets/multipath/selector.c targets/multipath/round-robin.c targets/multipath/queue-length.c
 libndm_core_la_SOURCES += targets/multipath/service-time.c targets/multipath/historical-service-time.c targets/multipath/io-affinity.c
-libndm_core_la_SOURCES += targets/multipath/unflushed.c targets/multipath/resend.c targets/multipath/policy.c targets/multipath/checker.c targets/multipath/failback.c targets/multipath/report.c targets/multipath/handover.c
+libndm_core_la_SOURCES += targets/multipath/unflushed.c targets/multipath/resend.c targets/multipath/policy.c targets/multipath/checker.c targets/multipath/failback.c targets/multipath/report.c targets/multipath/handover.c targets/multipath/memory.c
 libndm_core_la_SOURCES += targets/snapshot/snapshot.h targets/snapshot/exceptions.c \
-	targets/snapshot/store.c targets/snapshot/persistent.c targets/snapshot/cow.c targets/snapshot/origins.c \
+	targets/snapshot/store.c targets/snapshot/persistent.c targets/snapshot/cow.c targets/snapshot/memory.c targets/snapshot/origins.c \
 	targets/snapshot/snapshot.c targets/snapshot/origin.c targets/snapshot/merge.c
 libndm_core_la_SOURCES += targets/mirror.c
 libndm_core_la_SOURCES += targets/integrity/integrity.h targets/integrity/bitmap.c targets/integrity/format.c targets/integrity/hash.c targets/integrity/io.c targets/integrity/journal.c
@@ -31,5 +31,5 @@ libndm_core_la_SOURCES += targets/clone/clone.h targets/clone/clone.c targets/cl
 libndm_core_la_SOURCES += targets/cache/cache.h targets/cache/queue.h targets/cache/smq.h targets/cache/commit.c targets/cache/metadata.c targets/cache/io.c targets/cache/life.c targets/cache/locks.c targets/cache/migrate.c targets/cache/queue.c targets/cache/smq.c targets/cache/table.c
 libndm_core_la_SOURCES += targets/thin/thin.h targets/thin/devices.c targets/thin/message.c targets/thin/metadata.c targets/thin/pool.c targets/thin/pool-target.c \
 	targets/thin/provision.c targets/thin/thin.c
-libndm_core_la_SOURCES += targets/raid/raid.h targets/raid/table.c targets/raid/super.c targets/raid/assemble.c targets/raid/takeover.c targets/raid/bitmap.c targets/raid/geometry.c targets/raid/parity.c targets/raid/member.c
+libndm_core_la_SOURCES += targets/raid/raid.h targets/raid/table.c targets/raid/super.c targets/raid/assemble.c targets/raid/convert.c targets/raid/takeover.c targets/raid/reshape.c targets/raid/bitmap.c targets/raid/geometry.c targets/raid/parity.c targets/raid/member.c
 libndm_core_la_SOURCES += targets/raid/journal.h targets/raid/journal.c targets/raid/journal-replay.c targets/raid/copies.c targets/raid/stripe.c targets/raid/stripe-io.c targets/raid/sync.c targets/raid/sync-copies.c targets/raid/sync-stripe.c targets/raid/status.c targets/raid/life.c

@@ -30,6 +30,7 @@
 #include <ndm-target.h>
 
 #include "lib/kit/bytes.h"
+#include "lib/kit/memo.h"
 
 #define LOG_MAGIC UINT64_C(0x6a736677736872)
 #define LOG_VERSION 1
@@ -53,6 +54,7 @@ struct log_writes {
 	struct ndm_dev *dev, *log;
 	uint32_t lsec_bytes;
 	bool enabled;
+	bool passed_on;				/* the log is another process's: nothing more goes into it */
 	bool writing;				/* the task is there */
 	uint64_t logged;			/* entries that have a place in the log */
 	uint64_t next;				/* the first free 512-byte sector of the log */
@@ -325,7 +327,8 @@ static void log_writes_dtr(struct ndm_target *ti)
 	struct log_writes *lw = ti->private_data;
 
 	list_splice(&lw->queue, &lw->unflushed);
-	log_mark(lw, END_MARK);			/* a log without it only lacks its end */
+	if (!lw->passed_on)
+		log_mark(lw, END_MARK);		/* a log without it only lacks its end */
 	log_start(lw);
 	while (lw->writing)
 		ndm_wait(&lw->idle);
@@ -356,6 +359,56 @@ static int log_writes_message(struct ndm_target *ti, unsigned argc, char **argv,
 		return ndm_error(ti, -EINVAL, "Unrecognised log writes target message received: %s",
 				 argv[0]);
 	return log_mark(ti->private_data, argv[1]);
+}
+
+/* The next process goes on behind the last entry: what is not logged yet is, and no end is marked. */
+static int log_writes_recall(struct ndm_target *ti, struct ndm_str *out)
+{
+	struct log_writes *lw = ti->private_data;
+	int err = 0;
+
+	if (lw->unflushed.head)
+		err = ndm_flush(lw->dev->store);
+	list_splice(&lw->queue, &lw->unflushed);
+	log_start(lw);
+	while (lw->writing)
+		ndm_wait(&lw->idle);
+	if (!err && lw->enabled)
+		err = ndm_flush(lw->log->store);
+	if (!err && lw->enabled)
+		err = superblock_write(lw);
+	if (err) {
+		ndm_warn(ti, "Error writing the log: %s", strerror(-err));
+		lw->enabled = false;
+	}
+	ndm_printf(out, "log %" PRIu64 " %" PRIu64 " %d\n", lw->logged, lw->next, lw->enabled);
+	lw->passed_on = true;
+	return 0;
+}
+
+static int log_writes_remember(struct ndm_target *ti, const char *text, size_t bytes)
+{
+	struct log_writes *lw = ti->private_data;
+	struct memo memo = { text, text + bytes };
+	struct memo_line l;
+	int err;
+
+	while ((err = memo_next(&memo, &l)) > 0) {
+		if (!memo_is(&l, "log", 3) || l.number[1] < lsec_sectors(lw))
+			return -EBADMSG;
+		lw->logged = l.number[0];
+		lw->next = l.number[1];
+		lw->enabled = l.number[2];
+	}
+	return err;
+}
+
+/* It was to be passed on, and is not. */
+static void log_writes_resume(struct ndm_target *ti)
+{
+	struct log_writes *lw = ti->private_data;
+
+	lw->passed_on = false;
 }
 
 static void log_writes_io_hints(struct ndm_target *ti, struct ndm_limits *l)
@@ -397,5 +450,8 @@ const struct ndm_target_type ndm_target_log_writes = {
 	.end_io = log_writes_end_io,
 	.status = log_writes_status,
 	.message = log_writes_message,
+	.resume = log_writes_resume,
 	.io_hints = log_writes_io_hints,
+	.recall = log_writes_recall,
+	.remember = log_writes_remember,
 };

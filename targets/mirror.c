@@ -27,6 +27,7 @@
 #include <ndm-target.h>
 
 #include "../lib/kit/dirty-log.h"
+#include "../lib/kit/memo.h"
 #include "../lib/kit/patient.h"
 
 #define LEGS_MAX 9
@@ -640,6 +641,37 @@ static void mirror_resume(struct ndm_target *ti)
 	ndm_worker(ti, "mirror recovery", recovery_worker, m);
 }
 
+static int mirror_recall(struct ndm_target *ti, struct ndm_str *out)
+{
+	const struct mirror *m = ti->private_data;
+	unsigned i;
+
+	for (i = 0; i < m->nlegs; i++)
+		if (m->legs[i].errors)
+			ndm_printf(out, "leg %u %u\n", i, m->legs[i].errors);
+	ndm_printf(out, "primary %u\n", (unsigned)(m->primary - m->legs));
+	dirty_log_recall(m->log, out);
+	return 0;
+}
+
+static int mirror_remember(struct ndm_target *ti, const char *text, size_t bytes)
+{
+	struct mirror *m = ti->private_data;
+	struct memo memo = { text, text + bytes };
+	struct memo_line l;
+	int err;
+
+	while ((err = memo_next(&memo, &l)) > 0) {
+		if (memo_is(&l, "leg", 2) && l.number[0] < m->nlegs)
+			m->legs[l.number[0]].errors = (unsigned)l.number[1];
+		else if (memo_is(&l, "primary", 1) && l.number[0] < m->nlegs)
+			m->primary = &m->legs[l.number[0]];
+		else if ((err = dirty_log_remember(m->log, &l)))
+			return err;
+	}
+	return err;
+}
+
 static char leg_char(const struct leg *leg)
 {
 	return leg->errors & FLUSH_ERROR ? 'F' : leg->errors & WRITE_ERROR ? 'D'
@@ -732,6 +764,12 @@ static const struct ndm_meta mirror_metas[] = {
 	{ 0 }
 };
 
+static const struct ndm_keep mirror_keeps[] = {
+	NDM_KEEP(struct mirror, in_sync), NDM_KEEP(struct mirror, leg_failure),
+	NDM_KEEP(struct mirror, log_failure), NDM_KEEP(struct mirror, flush_failure),
+	{ 0 }
+};
+
 const struct ndm_target_type ndm_target_mirror = {
 	.name = "mirror",
 	.version = { 1, 14, 0 },
@@ -748,4 +786,7 @@ const struct ndm_target_type ndm_target_mirror = {
 	.postsuspend = mirror_postsuspend,
 	.resume = mirror_resume,
 	.metas = mirror_metas,
+	.keeps = mirror_keeps,
+	.recall = mirror_recall,
+	.remember = mirror_remember,
 };

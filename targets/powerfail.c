@@ -822,15 +822,11 @@ static void powerfail_counters(struct ndm_target *ti, struct ndm_counters *out)
 	ndm_counter_put(out, NDM_COUNT_FAULTS, "torn", 0, pf->torn);
 }
 
-static const struct ndm_arg seed_args[] = {
-	{ .name = "n", .kind = NDM_ARG_U64, .help = "Any number." }, { 0 }
-};
-static const struct ndm_arg percent_args[] = {
-	{ .name = "percent", .kind = NDM_ARG_U64, .help = "0 to 100." }, { 0 }
-};
-static const struct ndm_arg sectors_args[] = {
-	{ .name = "sectors", .kind = NDM_ARG_SECTORS, .help = "How many." }, { 0 }
-};
+#define ONE_ARG(array, text, of, words) static const struct ndm_arg array[] = { \
+	{ .name = text, .kind = of, .help = words }, { 0 } }
+ONE_ARG(seed_args, "n", NDM_ARG_U64, "Any number.");
+ONE_ARG(percent_args, "percent", NDM_ARG_U64, "0 to 100.");
+ONE_ARG(sectors_args, "sectors", NDM_ARG_SECTORS, "How many.");
 
 static const struct ndm_arg powerfail_features[] = {
 	{ .name = "seed", .kind = NDM_ARG_KEYED, .sub = seed_args,
@@ -875,6 +871,14 @@ static const struct ndm_arg powerfail_status_fields[] = {
 	{ 0 }
 };
 
+static const struct ndm_keep powerfail_keeps[] = {
+	NDM_KEEP(struct powerfail, next_seed), NDM_KEEP(struct powerfail, off),
+	NDM_KEEP(struct powerfail, writes), NDM_KEEP(struct powerfail, flushes),
+	NDM_KEEP(struct powerfail, fua), NDM_KEEP(struct powerfail, crashes),
+	NDM_KEEP(struct powerfail, kept), NDM_KEEP(struct powerfail, torn),
+	NDM_KEEP(struct powerfail, dropped), { 0 }
+};
+
 const struct ndm_target_type ndm_target_powerfail = {
 	.name = "powerfail",
 	.version = { 1, 0, 0 },
@@ -892,4 +896,5 @@ const struct ndm_target_type ndm_target_powerfail = {
 	.status = powerfail_status,
 	.counters = powerfail_counters,
 	.io_hints = powerfail_io_hints,
+	.keeps = powerfail_keeps,
 };

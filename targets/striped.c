@@ -22,6 +22,8 @@
 
 #include <ndm-target.h>
 
+#include "lib/kit/memo.h"
+
 #define EVENT_THRESHOLD 15		/* errors; from the 15th on no more events */
 
 struct stripe {
@@ -240,6 +242,32 @@ static void striped_status(struct ndm_target *ti, enum ndm_status what, unsigned
 		ndm_printf(out, "%c", s->stripe[i].errors ? 'D' : 'A');
 }
 
+static int striped_recall(struct ndm_target *ti, struct ndm_str *out)
+{
+	const struct striped *s = ti->private_data;
+	unsigned i;
+
+	for (i = 0; i < s->n; i++)
+		if (s->stripe[i].errors)
+			ndm_printf(out, "errors %u %u\n", i, s->stripe[i].errors);
+	return 0;
+}
+
+static int striped_remember(struct ndm_target *ti, const char *text, size_t bytes)
+{
+	struct striped *s = ti->private_data;
+	struct memo memo = { text, text + bytes };
+	struct memo_line l;
+	int err;
+
+	while ((err = memo_next(&memo, &l)) > 0) {
+		if (!memo_is(&l, "errors", 2) || l.number[0] >= s->n)
+			return -EBADMSG;
+		s->stripe[l.number[0]].errors = (unsigned)l.number[1];
+	}
+	return err;
+}
+
 static void striped_io_hints(struct ndm_target *ti, struct ndm_limits *limits)
 {
 	struct striped *s = ti->private_data;
@@ -299,4 +327,6 @@ const struct ndm_target_type ndm_target_striped = {
 	.end_io = striped_end_io,
 	.status = striped_status,
 	.io_hints = striped_io_hints,
+	.recall = striped_recall,
+	.remember = striped_remember,
 };

@@ -27,6 +27,8 @@
 
 #include <ndm-target.h>
 
+#include "lib/kit/memo.h"
+
 #define SLOTS_MAX (1ull << 30)		/* 8 GiB, of which only what was changed takes memory */
 #define PATHS_MAX 262143u		/* the kernel's limit is what one of its allocations holds */
 
@@ -288,6 +290,39 @@ static int switch_message(struct ndm_target *ti, unsigned argc, char **argv, str
 	return err;
 }
 
+/* ---- from one process to the next: the words of the table that are not zero ---- */
+
+static uint64_t slot_count(const struct switch_target *s)
+{
+	return s->nregions / s->slot_entries + 1;
+}
+
+static int switch_recall(struct ndm_target *ti, struct ndm_str *out)
+{
+	const struct switch_target *s = ti->private_data;
+	uint64_t i;
+
+	for (i = 0; i < slot_count(s); i++)
+		if (s->slots[i])
+			ndm_printf(out, "slot %" PRIu64 " %" PRIu64 "\n", i, s->slots[i]);
+	return 0;
+}
+
+static int switch_remember(struct ndm_target *ti, const char *text, size_t bytes)
+{
+	struct switch_target *s = ti->private_data;
+	struct memo memo = { text, text + bytes };
+	struct memo_line l;
+	int err;
+
+	while ((err = memo_next(&memo, &l)) > 0) {
+		if (!memo_is(&l, "slot", 2) || l.number[0] >= slot_count(s))
+			return -EBADMSG;
+		s->slots[l.number[0]] = l.number[1];
+	}
+	return err;
+}
+
 /* ---- status ---- */
 
 static void switch_status(struct ndm_target *ti, enum ndm_status what, unsigned flags,
@@ -335,4 +370,6 @@ const struct ndm_target_type ndm_target_switch = {
 	.io = switch_io,
 	.message = switch_message,
 	.status = switch_status,
+	.recall = switch_recall,
+	.remember = switch_remember,
 };

@@ -54,6 +54,8 @@ core_tests += tests/unit/test-multipath-golden
 tests_unit_test_multipath_golden_SOURCES = tests/unit/test-multipath-golden.c tests/unit/box.c tests/unit/box.h
 core_tests += tests/unit/test-raid
 tests_unit_test_raid_SOURCES = tests/unit/test-raid.c tests/unit/box.c tests/unit/box.h
+core_tests += tests/unit/test-raid-reshape
+tests_unit_test_raid_reshape_SOURCES = tests/unit/test-raid-reshape.c tests/unit/box.c tests/unit/box.h
 core_tests += tests/unit/test-switch
 tests_unit_test_switch_SOURCES = tests/unit/test-switch.c tests/unit/box.c tests/unit/box.h
 

@@ -29,6 +29,11 @@ for unit in ndmd.service ndmd@.service; do
 done
 cd ..
 
+# what is wrong is not tried again and again: 78 is ndmd's word for it (tests/server/process.sh)
+for unit in ndmd.service ndmd@.service; do
+	grep -qx 'RestartPreventExitStatus=2 78' "units/$unit" || fail "$unit starts again whatever is wrong"
+done
+
 # ndmd's own arguments, as the units have them
 printf 'version: 1\nvolumes:\n  v:\n    table:\n      - zero: {length: 1M}\n' > v.yaml
 for unit in ndmd.service ndmd@.service; do

@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "dirty-log.h"
+#include "memo.h"
 
 #define MAGIC 0x4D695272u
 #define VERSION 2u
@@ -388,6 +389,44 @@ void dirty_log_set_sync(struct dirty_log *l, uint64_t region, bool in_sync)
 		l->in_sync_count++;
 	else if (!in_sync && was)
 		l->in_sync_count--;
+}
+
+/* ---- to another process ---- */
+
+void dirty_log_recall(const struct dirty_log *l, struct ndm_str *out)
+{
+	uint64_t i, first;
+
+	if (l->dev)
+		return;				/* it is on the disk */
+	ndm_printf(out, "log\n");
+	for (i = 0; i < l->regions; i++) {
+		for (first = i; i < l->regions && bit_get(l->in_sync, i); i++)
+			;
+		if (i > first)
+			ndm_printf(out, "in_sync %" PRIu64 " %" PRIu64 "\n", first, i - first);
+	}
+}
+
+int dirty_log_remember(struct dirty_log *l, const struct memo_line *line)
+{
+	uint64_t i;
+
+	if (l->dev)
+		return -EBADMSG;
+	if (memo_is(line, "log", 0)) {		/* whatever the table says of a beginning */
+		memset(l->clean, 0, l->bitset_bytes);
+		sync_from_clean(l);
+		return 0;
+	}
+	if (!memo_is(line, "in_sync", 2) || line->number[1] > l->regions ||
+	    line->number[0] > l->regions - line->number[1])
+		return -EBADMSG;
+	for (i = 0; i < line->number[1]; i++) {
+		bit_set(l->clean, line->number[0] + i, true);
+		dirty_log_set_sync(l, line->number[0] + i, true);
+	}
+	return 0;
 }
 
 /* ---- status ---- */

@@ -39,6 +39,11 @@ bool dirty_log_next(struct dirty_log *, uint64_t *region);
 void dirty_log_set_sync(struct dirty_log *, uint64_t region, bool in_sync);
 void dirty_log_restart(struct dirty_log *);		/* look from the first region again */
 
+/* A log in memory for another process: which regions are in sync, as lines; none of a disk's. */
+void dirty_log_recall(const struct dirty_log *, struct ndm_str *);
+struct memo_line;
+int dirty_log_remember(struct dirty_log *, const struct memo_line *);	/* before the first resume */
+
 void dirty_log_status(const struct dirty_log *, enum ndm_status, struct ndm_str *);
 
 #endif

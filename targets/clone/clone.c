@@ -519,6 +519,12 @@ static const struct ndm_arg clone_status_fields[] = {
 	{ 0 }
 };
 
+static const struct ndm_keep clone_keeps[] = {
+	NDM_KEEP(struct clone, hydration), NDM_KEEP(struct clone, threshold),
+	NDM_KEEP(struct clone, batch),
+	{ 0 }
+};
+
 const struct ndm_target_type ndm_target_clone = {
 	.name = "clone",
 	.version = { 1, 0, 0 },
@@ -539,4 +545,5 @@ const struct ndm_target_type ndm_target_clone = {
 	.resume = clone_resume,
 	.postsuspend = clone_postsuspend,
 	.io_hints = clone_io_hints,
+	.keeps = clone_keeps,
 };

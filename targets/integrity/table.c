@@ -561,6 +561,11 @@ static const struct ndm_arg integrity_status_fields[] = {
 	{ 0 }
 };
 
+static const struct ndm_keep integrity_keeps[] = {
+	NDM_KEEP(struct integrity, mismatches),
+	{ 0 }
+};
+
 const struct ndm_target_type ndm_target_integrity = {
 	.name = "integrity",
 	.version = { 1, 14, 0 },
@@ -577,4 +582,5 @@ const struct ndm_target_type ndm_target_integrity = {
 	.postsuspend = integrity_postsuspend,
 	.resume = integrity_resume,
 	.io_hints = integrity_io_hints,
+	.keeps = integrity_keeps,
 };

@@ -13,6 +13,7 @@
  *	policy.c     what multipathd would be told: words of ours in tables and messages
  *	checker.c    what multipathd would do: probes, reinstating, giving paths up
  *	failback.c   back to a better group; enough of waiting for a path
+ *	memory.c     to another process (ndmd --takeover)
  *	message.c    messages
  *	report.c     all that is known of the paths, as JSON
  *	selector.c   and one file for each selector
@@ -217,6 +218,11 @@ void mpath_settle(struct mpath *) ndm_waits;	/* at the end of a suspend */
 void mpath_hand_over(struct mpath *);		/* at the end of a suspend, if anything is left */
 void mpath_take_over(struct mpath *);		/* at a resume */
 void mpath_give_up(struct mpath *);		/* at the end of a table */
+
+/* ---- memory.c ---- */
+
+int mpath_recall(struct ndm_target *, struct ndm_str *);
+int mpath_remember(struct ndm_target *, const char *, size_t bytes);
 
 /* ---- checker.c ---- */
 

@@ -586,6 +586,11 @@ static const struct ndm_arg mpath_status_fields[] = {
 	{ 0 }
 };
 
+static const struct ndm_keep mpath_keeps[] = {
+	NDM_KEEP(struct mpath, queue_io), NDM_KEEP(struct mpath, gave_up),
+	{ 0 }
+};
+
 const struct ndm_target_type ndm_target_multipath = {
 	.name = "multipath",
 	.version = { 1, 14, 0 },
@@ -604,4 +609,7 @@ const struct ndm_target_type ndm_target_multipath = {
 	.presuspend = mpath_presuspend,
 	.postsuspend = mpath_postsuspend,
 	.resume = mpath_resume,
+	.keeps = mpath_keeps,
+	.recall = mpath_recall,
+	.remember = mpath_remember,
 };

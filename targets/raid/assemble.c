@@ -39,7 +39,7 @@ static int supers_read(struct raid *r)
 		m->in_sync = !m->rebuild;
 		m->recovery_offset = m->rebuild ? 0 : RAID_NONE;
 		m->sectors = r->want_dev;
-		m->data_offset = 0;
+		m->data_offset = m->new_data_offset = 0;
 		if (!m->meta)
 			continue;
 		if (r->words & RAID_SYNC)
@@ -173,6 +173,7 @@ static void member_believe(struct raid *r, struct raid_member *m, const struct r
 	if (s->compat & 1) {
 		m->sectors = s->sectors;
 		m->data_offset = s->data_offset;
+		m->new_data_offset = s->new_data_offset;
 	}
 	/* by its own number: it may have another place now */
 	if (failed_bit(top, s->position)) {
@@ -193,6 +194,33 @@ static bool known(const struct raid_super *s)
 		return false;
 	return raid_type_of((int)s->level, (int)s->layout) && chunk && s->disks &&
 	       s->disks <= RAID_DISKS_MAX && s->level <= 10;
+}
+
+/* somebody has begun a reshape: r->geo becomes what it shall be */
+static int reshape_believe(struct raid *r, const struct raid_super *s)
+{
+	struct raid_super then = *s, before = *s;
+	struct raid_reshape *p = &r->reshape;
+
+	if (r->words & RAID_DELTA_DISKS)
+		return ndm_error(r->ti, -EINVAL, "Unable to assemble array: Invalid superblocks: "
+				 "Reshape requested but raid set is still reshaping");
+	then.level = s->new_level;
+	then.layout = s->new_layout;
+	then.chunk = s->new_chunk;
+	before.disks = s->disks - (uint32_t)s->delta_disks;
+	if (s->level != s->new_level || s->level < 5 || !known(&then) || !known(&before) || r->journal ||
+	    before.disks <= r->geo.parity || then.disks <= r->geo.parity)
+		return ndm_error(r->ti, -EINVAL, "Unable to assemble array: Invalid superblocks: "
+				 "no reshape that is known");
+	p->active = true;
+	p->backwards = s->delta_disks < 0 || (!s->delta_disks && s->flags & RAID_SUPER_BACKWARDS);
+	p->position = s->reshape_position;
+	p->old = r->geo;
+	p->old.disks = before.disks;
+	r->geo.layout = (int)then.layout;
+	r->geo.chunk = then.chunk;
+	return 0;
 }
 
 static int top_take(struct raid *r, struct raid_member *m)
@@ -221,9 +249,6 @@ static int top_take(struct raid *r, struct raid_member *m)
 		return err;
 	if (!known(&top))
 		return ndm_error(r->ti, -EINVAL, "Unable to assemble array: Invalid superblocks");
-	if (top.compat & 1 && top.flags & RAID_SUPER_RESHAPE)
-		return ndm_error(r->ti, -EOPNOTSUPP, "raid set is in the midst of a reshape, "
-				 "which only Linux can finish");
 	t = raid_type_of((int)top.level, (int)top.layout);
 	r->events = top.events ? top.events : 1;
 	owner = raid_owner(r, (unsigned)(m - r->members));
@@ -236,6 +261,10 @@ static int top_take(struct raid *r, struct raid_member *m)
 	r->geo.disks = top.disks;
 	if (top.compat & 1)
 		r->geo.array_sectors = top.array_sectors;
+	if (top.compat & 1 && top.flags & RAID_SUPER_RESHAPE && top.reshape_position != RAID_NONE)
+		err = reshape_believe(r, &top);
+	if (err)
+		return err;
 	for (i = 0; i < r->n; i++)
 		member_believe(r, &r->members[i], &top);
 	return 0;
@@ -295,8 +324,11 @@ static int run_check(struct raid *r)
 		return err;
 	for (i = 0; i < r->n; i++) {		/* what a superblock says need not fit */
 		uint64_t room = r->members[i].data ? r->members[i].data->store->nr : RAID_NONE;
+		uint64_t begins = r->members[i].data_offset;
 
-		if (r->members[i].data_offset > room || g->dev_sectors > room - r->members[i].data_offset)
+		if (r->reshape.active && begins < r->members[i].new_data_offset)
+			begins = r->members[i].new_data_offset;
+		if (begins > room || g->dev_sectors > room - begins)
 			return ndm_error(r->ti, -EINVAL, "Component device(s) too small");
 	}
 	if (g->parity && raid_stripe_cache(r) != 256 &&
@@ -319,14 +351,7 @@ static void table_believe(struct raid *r)
 
 static void usable_set(struct raid *r)
 {
-	const struct raid_geometry *g = &r->geo;
-
-	if (g->level == 1)
-		r->usable = g->dev_sectors;
-	else if (g->level == 10)
-		r->usable = raid_sync_total(r);
-	else
-		r->usable = g->dev_sectors / g->chunk * g->chunk * raid_data_disks(g);
+	r->usable = raid_size_of(&r->geo);
 }
 
 int raid_assemble(struct raid *r)
@@ -335,6 +360,8 @@ int raid_assemble(struct raid *r)
 	int err;
 
 	r->new_array = r->grow = r->update = r->bitmap_anew = false;
+	r->reshape.active = r->reshape.backwards = false;
+	r->reshape.old = (struct raid_geometry){ 0 };
 	r->events = 0;
 	r->resync_offset = RAID_NONE;
 	r->geo.array_sectors = r->want_array;
@@ -350,6 +377,7 @@ int raid_assemble(struct raid *r)
 			r->events = top->first_use ? 1 : top->super.events;
 			r->update = true;
 		}
+		err = raid_convert(r);
 	} else if (top) {
 		err = top_take(r, top);
 		if (!err)

@@ -31,14 +31,7 @@ static void put(uint8_t *p, uint64_t v, unsigned bytes)
 
 uint64_t raid_sync_total(const struct raid *r)
 {
-	const struct raid_geometry *g = &r->geo;
-	uint64_t chunks;
-
-	if (g->level == 10) {
-		chunks = g->dev_sectors / g->chunk / raid10_far(g->layout) * g->disks;
-		return chunks / raid10_near(g->layout) * g->chunk;
-	}
-	return g->parity ? g->dev_sectors / g->chunk * g->chunk : g->dev_sectors;
+	return raid_total_of(&r->geo);
 }
 
 static uint64_t regions_of(uint64_t total, uint64_t region)
@@ -161,6 +154,11 @@ static int pages_write(struct raid *r)
 	}
 	ndm_unlock(&b->writing);
 	return err;
+}
+
+int raid_bitmap_store(struct raid *r)
+{
+	return pages_write(r);
 }
 
 static void head_fill(struct raid *r)
@@ -442,6 +440,12 @@ static void region_loaded(struct raid *r, uint64_t first, uint64_t end, uint64_t
 	}
 }
 
+void raid_bitmap_need(struct raid *r, uint64_t first, uint64_t end)
+{
+	if (!raid_bitmap_none(r) && first < end)
+		region_loaded(r, first, end, 0);
+}
+
 /* old: the bitmap on disk, perhaps with other regions than ours */
 static void image_take(struct raid *r, const uint8_t *old, uint64_t bits)
 {
@@ -450,7 +454,8 @@ static void image_take(struct raid *r, const uint8_t *old, uint64_t bits)
 
 	r->bitmap.events_cleared = le64_get(old + 32);
 	r->bitmap.daemon_sleep = le32_get(old + 56);
-	if (r->degraded && r->bitmap.events_cleared != r->events)
+	/* a crash in a reshape leaves no other sign than the bits (member.c) */
+	if ((r->degraded && r->bitmap.events_cleared != r->events) || r->reshape.active)
 		start = 0;
 	for (i = 0; i < bits; i++)
 		if (bit_get(old, i))
@@ -517,6 +522,16 @@ static int bitmap_rewrite(struct raid *r)
 	return err ? err : pages_write(r);
 }
 
+static bool any_needed(const struct raid_bitmap *b)
+{
+	uint64_t i;
+
+	for (i = 0; i < b->regions; i++)
+		if (b->state[i].needed)
+			return true;
+	return false;
+}
+
 int raid_bitmap_load(struct raid *r)
 {
 	struct raid_bitmap *b = &r->bitmap;
@@ -533,6 +548,8 @@ int raid_bitmap_load(struct raid *r)
 		return ndm_error(r->ti, err, "Failed to load bitmap");
 	if (r->resync_offset && r->resync_offset < raid_sync_total(r))
 		region_loaded(r, r->resync_offset, raid_sync_total(r), 0);
+	if (r->reshape.active && !r->degraded && any_needed(b))
+		r->resync_offset = 0;
 	if (!b->daemon_sleep)
 		b->daemon_sleep = r->daemon_sleep / TICKS ? (unsigned)r->daemon_sleep / TICKS
 				: r->daemon_sleep ? 1 : DEFAULT_SLEEP;

@@ -11,10 +11,10 @@
 
 /* ---- memory for one request ---- */
 
-struct copies_job *copies_job_get(struct raid *r, uint64_t sector, uint64_t *run)
+struct copies_job *copies_job_get(struct raid *r, bool old, uint64_t sector, uint64_t *run)
 {
 	struct copies_job *j = r->copy_jobs;
-	unsigned n = r->geo.disks;
+	unsigned n = raid_disks_most(r);
 	uint8_t *p;
 
 	if (j) {
@@ -30,7 +30,8 @@ struct copies_job *copies_job_get(struct raid *r, uint64_t sector, uint64_t *run
 		j->iov = (struct iovec *)(j->copy + n);
 		j->busy = (bool *)(j->iov + n);
 	}
-	j->n = raid_copies(&r->geo, sector, j->copy, n, run);
+	j->old = old;
+	j->n = raid_copies(raid_geo(r, old), sector, j->copy, n, run);
 	return j;
 }
 
@@ -172,7 +173,7 @@ static enum ndm_map map0(struct raid *r, struct ndm_bio *bio)
 	struct raid_copy c;
 
 	raid_copies(&r->geo, sector, &c, 1, &run);
-	return ndm_remap(bio, r->members[c.disk].data, raid_member_sector(r, c.disk, c.sector));
+	return ndm_remap(bio, r->members[c.disk].data, raid_member_sector(r, c.disk, c.sector, false));
 }
 
 enum ndm_map raid_copies_map(struct raid *r, struct ndm_bio *bio)
@@ -191,7 +192,7 @@ enum ndm_map raid_copies_map(struct raid *r, struct ndm_bio *bio)
 	if (!r->geo.level)
 		return map0(r, bio);
 	if ((bio->op != NDM_READ && bio->op != NDM_EXTENTS && bio->op != NDM_CACHE) ||
-	    r->geo.disks > STACK_COPIES)
+	    r->geo.disks > STACK_COPIES || r->reshape.active)
 		return NDM_MAP_WAIT;
 	j.n = raid_copies(&r->geo, sector, copy, STACK_COPIES, &run);
 	i = copy_choose(r, &j, sector, bio->nr);
@@ -201,13 +202,13 @@ enum ndm_map raid_copies_map(struct raid *r, struct ndm_bio *bio)
 	fast->member = m;
 	m->reads++;
 	m->head = copy[i].sector + bio->nr;
-	return ndm_remap(bio, m->data, raid_member_sector(r, copy[i].disk, copy[i].sector));
+	return ndm_remap(bio, m->data, raid_member_sector(r, copy[i].disk, copy[i].sector, false));
 }
 
-static int block_rewrite(struct raid *r, const struct raid_copy *to, uint64_t nr, void *buf)
+static int block_rewrite(struct raid *r, bool old, const struct raid_copy *to, uint64_t nr, void *buf)
 {
 	struct ndm_store *s = raid_store(r, to->disk);
-	uint64_t at = raid_member_sector(r, to->disk, to->sector);
+	uint64_t at = raid_member_sector(r, to->disk, to->sector, old);
 	int err = ndm_rw(s, NDM_WRITE, 0, at, nr, buf);
 
 	return err ? err : ndm_rw(s, NDM_READ, 0, at, nr, buf);
@@ -231,9 +232,9 @@ static void copy_repair(struct raid *r, struct copies_job *j, unsigned bad, unsi
 		n = nr - at < RAID_PIECE ? nr - at : RAID_PIECE;
 		if (!raid_member_alive(r, from->disk) || !raid_member_alive(r, to->disk) ||
 		    ndm_rw(raid_store(r, from->disk), NDM_READ, 0,
-			   raid_member_sector(r, from->disk, from->sector + at), n, buf))
+			   raid_member_sector(r, from->disk, from->sector + at, j->old), n, buf))
 			break;
-		err = block_rewrite(r, &part, n, buf);
+		err = block_rewrite(r, j->old, &part, n, buf);
 	}
 	if (err)
 		raid_member_fail(r, to->disk, "A block can neither be read nor written");
@@ -261,7 +262,7 @@ static int copies_read(struct raid *r, struct copies_job *j, struct ndm_bio *bio
 		if (i == j->n || j->busy[i])
 			return err;		/* all of them have been tried */
 		got = ndm_forward(bio, r->members[j->copy[i].disk].data,
-				  raid_member_sector(r, j->copy[i].disk, j->copy[i].sector));
+				  raid_member_sector(r, j->copy[i].disk, j->copy[i].sector, j->old));
 		if (!got || got == -EOPNOTSUPP)
 			break;
 		err = got;
@@ -274,10 +275,10 @@ static int copies_read(struct raid *r, struct copies_job *j, struct ndm_bio *bio
 	return got;
 }
 
-int raid_copies_read(struct raid *r, struct ndm_bio *bio)
+static int copies_look(struct raid *r, struct ndm_bio *bio, bool old)
 {
 	uint64_t run;
-	struct copies_job *j = copies_job_get(r, ndm_offset(r->ti, bio->sector), &run);
+	struct copies_job *j = copies_job_get(r, old, ndm_offset(r->ti, bio->sector), &run);
 	int err;
 
 	if (!j)
@@ -301,7 +302,7 @@ static int copies_write(struct raid *r, struct copies_job *j, struct ndm_bio *bi
 		j->busy[i] = raid_member_alive(r, d);
 		if (j->busy[i])
 			ndm_group_add(&j->group[i], ndm_clone(r->ti->loop, bio, 0, bio->nr),
-				      raid_store(r, d), raid_member_sector(r, d, j->copy[i].sector));
+				      raid_store(r, d), raid_member_sector(r, d, j->copy[i].sector, j->old));
 	}
 	for (i = 0; i < j->n; i++) {
 		unsigned d = j->copy[i].disk;
@@ -319,7 +320,7 @@ static int copies_write(struct raid *r, struct copies_job *j, struct ndm_bio *bi
 	return good ? 0 : err;
 }
 
-static int copies_change(struct raid *r, struct ndm_bio *bio)
+static int copies_change(struct raid *r, struct ndm_bio *bio, bool old)
 {
 	uint64_t run, sector = ndm_offset(r->ti, bio->sector);
 	struct raid_write w;
@@ -330,7 +331,7 @@ static int copies_change(struct raid *r, struct ndm_bio *bio)
 	if (err)
 		return err;
 	write_enter(r, &w, bio);
-	j = copies_job_get(r, sector, &run);
+	j = copies_job_get(r, old, sector, &run);
 	err = j ? copies_write(r, j, bio) : -ENOMEM;
 	if (j)
 		copies_job_put(r, j);
@@ -340,7 +341,7 @@ static int copies_change(struct raid *r, struct ndm_bio *bio)
 	return err ? err : told;
 }
 
-int raid_copies_io(struct raid *r, struct ndm_bio *bio)
+int raid_copies_io(struct raid *r, struct ndm_bio *bio, bool old)
 {
 	switch ((enum ndm_op)bio->op) {
 	case NDM_FLUSH:
@@ -348,8 +349,8 @@ int raid_copies_io(struct raid *r, struct ndm_bio *bio)
 	case NDM_WRITE:
 	case NDM_DISCARD:
 	case NDM_ZEROES:
-		return copies_change(r, bio);
+		return copies_change(r, bio, old);
 	default:
-		return raid_copies_read(r, bio);
+		return copies_look(r, bio, old);
 	}
 }

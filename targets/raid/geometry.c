@@ -117,6 +117,39 @@ uint64_t raid_copy_owner(const struct raid_geometry *g, unsigned disk, uint64_t 
 	return m < g->array_sectors ? m : RAID_NONE;
 }
 
+uint64_t raid_total_of(const struct raid_geometry *g)
+{
+	uint64_t chunks;
+
+	if (g->level == 10) {
+		chunks = g->dev_sectors / g->chunk / raid10_far(g->layout) * g->disks;
+		return chunks / raid10_near(g->layout) * g->chunk;
+	}
+	return g->parity ? g->dev_sectors / g->chunk * g->chunk : g->dev_sectors;
+}
+
+uint64_t raid_size_of(const struct raid_geometry *g)
+{
+	if (g->level == 1 || g->level == 10)
+		return raid_total_of(g);
+	return g->dev_sectors / g->chunk * g->chunk * raid_data_disks(g);
+}
+
+void raid_rows_of(const struct raid_geometry *g, uint64_t first, uint64_t end, uint64_t *low,
+		  uint64_t *high)
+{
+	uint64_t a = first / g->chunk, b = (end - 1) / g->chunk;
+	unsigned near = raid10_near(g->layout), far = g->layout & RAID10_OFFSET ? raid10_far(g->layout) : 1;
+
+	if (g->parity) {
+		*low = a / raid_data_disks(g) * g->chunk;
+		*high = (b / raid_data_disks(g) + 1) * g->chunk;
+	} else {
+		*low = a * near / g->disks * far * g->chunk;
+		*high = ((b * near + near - 1) / g->disks + 1) * far * g->chunk;
+	}
+}
+
 /* ---- raid4, 5, 6 ---- */
 
 enum { LA = 0, RA = 1, LS = 2, RS = 3, P_FIRST = 4, P_LAST = 5, ZR = 8, NR = 9, NC = 10, Q_LAST = 16 };

@@ -84,7 +84,7 @@ static unsigned index_of(const struct raid *r, uint64_t sector)
 
 static struct stripe_job *job_of(struct raid *r, uint64_t row)
 {
-	return stripe_job_get(r, row / r->geo.chunk, (unsigned)(row % r->geo.chunk),
+	return stripe_job_get(r, false, row / r->geo.chunk, (unsigned)(row % r->geo.chunk),
 			      JOURNAL_BLOCK_SECTORS);
 }
 

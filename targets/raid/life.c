@@ -9,10 +9,29 @@
  */
 #include "journal.h"
 
+static uint64_t data_offset_most(const struct raid_member *m)
+{
+	return m->data_offset > m->new_data_offset ? m->data_offset : m->new_data_offset;
+}
+
+/* a request stays within a stripe; while there are two shapes, within a chunk of both */
+void raid_max_io(struct raid *r)
+{
+	const struct raid_geometry *g = &r->geo, *old = &r->reshape.old;
+
+	if (g->level == 1)
+		r->ti->max_io = r->want_region;
+	else if (r->reshape.active)
+		r->ti->max_io = g->chunk < old->chunk ? g->chunk : old->chunk;
+	else
+		r->ti->max_io = (uint64_t)g->chunk * (g->parity ? raid_data_disks(g) : 1);
+	r->ti->max_discard = g->level == 1 ? 0 : r->ti->max_io;
+}
+
 static int raid_ctr(struct ndm_target *ti, unsigned argc, char **argv)
 {
 	struct raid *r = ti->private_data;
-	unsigned i, data;
+	unsigned i;
 	int err;
 
 	r->ti = ti;
@@ -24,6 +43,10 @@ static int raid_ctr(struct ndm_target *ti, unsigned argc, char **argv)
 	ndm_waitq_init(&r->sync.kick, ti->loop);
 	ndm_waitq_init(&r->sync.idle, ti->loop);
 	ndm_ranges_init(&r->rows, ti->loop);
+	ndm_waitq_init(&r->reshape.free, ti->loop);
+	ndm_waitq_init(&r->reshape.idle, ti->loop);
+	r->reshape.window_first = RAID_NONE;
+	r->reshape.passages.next = r->reshape.passages.prev = &r->reshape.passages;
 	r->window_first = RAID_NONE;
 	r->writes.next = r->writes.prev = &r->writes;
 	err = raid_table_take(r, argc, argv);
@@ -35,15 +58,15 @@ static int raid_ctr(struct ndm_target *ti, unsigned argc, char **argv)
 		ndm_free(r->members);
 		return err;
 	}
-	data = r->geo.level == 10 ? 1 : raid_data_disks(&r->geo);
-	ti->max_io = r->geo.level == 1 ? r->want_region : (uint64_t)r->geo.chunk * (r->geo.parity ? data : 1);
+	raid_max_io(r);
 	ti->num_flush = 1;
 	ti->num_discard = !r->geo.parity;
 	ti->extents = !r->geo.parity;
 	ti->per_bio_size = sizeof(struct raid_fast);
 	for (i = 0; i < r->n; i++)
 		if (r->members[i].data)
-			ndm_dev_section(r->members[i].data, r->members[i].data_offset, r->geo.dev_sectors);
+			ndm_dev_section(r->members[i].data, 0, r->geo.dev_sectors +
+					data_offset_most(&r->members[i]));
 		else
 			ti->num_discard = 0;
 	return 0;
@@ -73,7 +96,9 @@ static int raid_io(struct ndm_target *ti, struct ndm_bio *bio)
 {
 	struct raid *r = ti->private_data;
 
-	return r->geo.parity ? raid_stripe_io(r, bio) : raid_copies_io(r, bio);
+	if (r->reshape.active && bio->op != NDM_FLUSH)
+		return raid_reshape_io(r, bio);
+	return r->geo.parity ? raid_stripe_io(r, bio, false) : raid_copies_io(r, bio, false);
 }
 
 /* a read that went straight to a member and failed: the slow way, from the others */
@@ -116,6 +141,7 @@ static void raid_presuspend(struct ndm_target *ti)
 	r->frozen = true;
 	ndm_wake_all(&r->sync.kick);
 	ndm_wake_all(&r->bitmap.kick);
+	ndm_wake_all(&r->reshape.free);
 }
 
 static void raid_presuspend_undo(struct ndm_target *ti)
@@ -210,6 +236,11 @@ static void raid_io_hints(struct ndm_target *ti, struct ndm_limits *l)
 	l->io_opt_bytes = l->io_min_bytes * raid_data_disks(&r->geo);
 }
 
+static const struct ndm_keep raid_keeps[] = {
+	NDM_KEEP(struct raid, sync.mismatches), NDM_KEEP(struct raid, sync.last),
+	{ 0 }
+};
+
 const struct ndm_target_type ndm_target_raid = {
 	.name = "raid",
 	.version = { 1, 15, 1 },
@@ -231,4 +262,5 @@ const struct ndm_target_type ndm_target_raid = {
 	.resume = raid_resume,
 	.io_hints = raid_io_hints,
 	.metas = raid_metas,
+	.keeps = raid_keeps,
 };

@@ -21,9 +21,11 @@ struct ndm_store *raid_store(const struct raid *r, unsigned i)
 	return r->members[i].data->store;
 }
 
-uint64_t raid_member_sector(const struct raid *r, unsigned i, uint64_t sector)
+uint64_t raid_member_sector(const struct raid *r, unsigned i, uint64_t sector, bool old)
 {
-	return sector + r->members[i].data_offset;
+	const struct raid_member *m = &r->members[i];
+
+	return sector + (r->reshape.active && !old ? m->new_data_offset : m->data_offset);
 }
 
 bool raid_member_readable(const struct raid *r, unsigned i, uint64_t sector, uint64_t nr)
@@ -32,16 +34,21 @@ bool raid_member_readable(const struct raid *r, unsigned i, uint64_t sector, uin
 
 	if (!raid_member_alive(r, i))
 		return false;
-	return m->in_sync || (!m->by_bitmap && sector + nr <= m->recovery_offset);
+	/* how far it has got says nothing where rows mean two things */
+	return m->in_sync || (!m->by_bitmap && !r->reshape.active && sector + nr <= m->recovery_offset);
 }
 
+/* in the one of two shapes that lacks more */
 unsigned raid_degraded(const struct raid *r)
 {
-	unsigned i, n = 0;
+	unsigned i, lack, most = 0, shape;
 
-	for (i = 0; i < r->geo.disks; i++)
-		n += !raid_member_alive(r, i) || !r->members[i].in_sync;
-	return n;
+	for (shape = 0; shape < 1u + r->reshape.active; shape++) {
+		for (i = 0, lack = 0; i < raid_geo(r, shape)->disks; i++)
+			lack += !raid_member_alive(r, i) || !r->members[i].in_sync;
+		most = lack > most ? lack : most;
+	}
+	return most;
 }
 
 static bool in_sync_without(const struct raid *r, unsigned i, unsigned without)
@@ -49,29 +56,35 @@ static bool in_sync_without(const struct raid *r, unsigned i, unsigned without)
 	return i != without && raid_member_alive(r, i) && r->members[i].in_sync;
 }
 
-bool raid_may_run(const struct raid *r, unsigned without)
+static bool shape_runs(const struct raid *r, const struct raid_geometry *g, unsigned without)
 {
 	unsigned i, k, good = 0, copies;
 
-	for (i = 0; i < r->geo.disks; i++)
+	for (i = 0; i < g->disks; i++)
 		good += in_sync_without(r, i, without);
-	switch (r->geo.level) {
+	switch (g->level) {
 	case 0:
-		return good == r->geo.disks;
+		return good == g->disks;
 	case 1:
 		return good > 0;
 	case 10:
-		copies = raid10_near(r->geo.layout) * raid10_far(r->geo.layout);
-		for (i = 0; i < r->geo.disks; i += raid10_near(r->geo.layout)) {
+		copies = raid10_near(g->layout) * raid10_far(g->layout);
+		for (i = 0; i < g->disks; i += raid10_near(g->layout)) {
 			for (k = 0, good = 0; k < copies; k++)
-				good += in_sync_without(r, (i + k) % r->geo.disks, without);
+				good += in_sync_without(r, (i + k) % g->disks, without);
 			if (!good)
 				return false;
 		}
 		return true;
 	default:
-		return good + r->geo.parity >= r->geo.disks;
+		return good + g->parity >= g->disks;
 	}
+}
+
+bool raid_may_run(const struct raid *r, unsigned without)
+{
+	return shape_runs(r, &r->geo, without) &&
+	       (!r->reshape.active || shape_runs(r, &r->reshape.old, without));
 }
 
 bool raid_member_fail(struct raid *r, unsigned i, const char *why)
@@ -98,11 +111,37 @@ bool raid_member_fail(struct raid *r, unsigned i, const char *why)
 
 /* ---- superblocks ---- */
 
+/*
+ * Not while it is reshaped: Linux would resync first, and forget what shape it was on its way to.
+ * Whoever goes on looks at the bitmap (here), or leaves stripes as they are (Linux).
+ */
 static uint64_t resync_offset_shown(const struct raid *r)
 {
+	if (r->reshape.active)
+		return RAID_NONE;
 	if (r->marked && (!r->geo.parity || !r->degraded))
 		return 0;
 	return r->resync_offset;
+}
+
+/* level, layout and chunk are those that are left; the number of disks is that to come */
+static void reshape_fill(const struct raid *r, const struct raid_member *m, struct raid_super *s)
+{
+	const struct raid_reshape *p = &r->reshape;
+	uint64_t apart = m->data_offset > m->new_data_offset ? m->data_offset - m->new_data_offset
+							     : m->new_data_offset - m->data_offset;
+
+	if (!p->active)
+		return;
+	s->flags = RAID_SUPER_RESHAPE | (p->backwards ? RAID_SUPER_BACKWARDS : 0);
+	s->reshape_position = p->position;
+	s->layout = (uint32_t)p->old.layout;
+	s->chunk = p->old.chunk;
+	s->delta_disks = (int)r->geo.disks - (int)p->old.disks;
+	if (s->delta_disks > 0)
+		s->array_sectors = p->old.array_sectors;
+	if (!p->backwards)
+		s->sectors += apart;
 }
 
 static void super_fill(const struct raid *r, unsigned i, struct raid_super *s)
@@ -118,8 +157,9 @@ static void super_fill(const struct raid *r, unsigned i, struct raid_super *s)
 		.new_level = (uint32_t)r->geo.level, .new_layout = (uint32_t)r->geo.layout,
 		.new_chunk = r->geo.chunk, .reshape_position = RAID_NONE,
 		.array_sectors = r->geo.array_sectors, .data_offset = m->data_offset,
-		.new_data_offset = m->data_offset, .sectors = r->geo.dev_sectors,
+		.new_data_offset = m->new_data_offset, .sectors = r->geo.dev_sectors,
 	};
+	reshape_fill(r, m, s);
 	for (k = 0; k < r->n; k++)
 		if (!raid_member_alive(r, k) || (r->members[k].by_bitmap && !r->members[k].in_sync))
 			s->failed[k / 64] |= UINT64_C(1) << k % 64;

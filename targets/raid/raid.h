@@ -5,7 +5,8 @@
  *	table.c      the words of a table, and their checks
  *	super.c      the superblock on a metadata device, as bytes
  *	assemble.c   superblocks and table together: which array is this, and may it run
- *	takeover.c   another level, another number of legs, another size
+ *	convert.c    another size, number of legs, shape, if the table wants it; takeover.c: level
+ *	reshape.c    data moved to another layout, chunk or number of members, window by window
  *	bitmap.c     which regions may be out of sync, in memory and on the metadata devices
  *	geometry.c   where a sector lies; pure arithmetic
  *	parity.c     P and Q, and what is lost got back from them; pure arithmetic
@@ -109,9 +110,15 @@ unsigned raid_copies(const struct raid_geometry *, uint64_t sector, struct raid_
 /* the way back: which array sector lies there, or RAID_NONE */
 uint64_t raid_copy_owner(const struct raid_geometry *, unsigned disk, uint64_t sector,
 			 uint64_t *run);
+/* raid10, 4, 5, 6: the members' rows that array sectors first .. end - 1 take, in whole chunks */
+void raid_rows_of(const struct raid_geometry *, uint64_t first, uint64_t end, uint64_t *low,
+		  uint64_t *high);
 /* raid4, 5, 6: data disks first, then P, then Q; power[i]: of data i in Q */
 void raid_stripe_roles(const struct raid_geometry *, uint64_t stripe, uint8_t *disk,
 		       uint8_t *power);
+/* how much of a resync there is: members' sectors, or with raid10 the array's */
+uint64_t raid_total_of(const struct raid_geometry *);
+uint64_t raid_size_of(const struct raid_geometry *);	/* array sectors, in whole chunks */
 static inline unsigned raid_data_disks(const struct raid_geometry *g)
 {
 	return g->disks - g->parity;
@@ -142,7 +149,7 @@ struct raid_member {
 	bool by_bitmap;				/* comes back: only dirty regions differ */
 	uint64_t recovery_offset;		/* sectors that are in sync, from 0; NONE: all */
 	uint64_t sectors;			/* as its superblock says */
-	uint64_t data_offset;
+	uint64_t data_offset, new_data_offset;	/* a reshape moves the data from one to the other */
 	struct raid_super super;		/* as read */
 	unsigned reads;				/* under way */
 	uint64_t head;				/* where the last read ended */
@@ -174,7 +181,7 @@ struct raid_write {				/* a write under way, raid1 and raid10 */
 	struct raid_write *prev, *next;
 };
 
-enum raid_action { RAID_IDLE, RAID_RESYNC, RAID_RECOVER, RAID_CHECK, RAID_REPAIR };
+enum raid_action { RAID_IDLE, RAID_RESYNC, RAID_RESHAPE, RAID_RECOVER, RAID_CHECK, RAID_REPAIR };
 
 struct raid_syncer {
 	enum raid_action action, requested, last;
@@ -185,6 +192,28 @@ struct raid_syncer {
 	bool failed;				/* could not finish: not before somebody asks again */
 	uint64_t checkpoint;
 	struct ndm_waitq kick, idle;		/* the worker shall look up; it does nothing */
+};
+
+/* a request of a user on its way through an array that is reshaped */
+struct raid_passage {
+	uint64_t first, last;			/* array sectors */
+	struct raid_passage *prev, *next;
+};
+
+/*
+ * While it is active raid.geo is the new shape.  Array sectors below the position (backwards: from
+ * the position on) lie in the new shape, the others in the old one.
+ */
+struct raid_reshape {
+	bool active, backwards;
+	struct raid_geometry old;
+	uint64_t position;			/* as on disk, but while a window is being closed */
+	uint64_t from, to;			/* where the position begins, and ends */
+	uint64_t old_size;			/* array sectors that have data in the old shape */
+	uint64_t unit;				/* array sectors: positions are multiples of it */
+	uint64_t window_first, window_last;	/* users wait there; first > last: none */
+	struct raid_passage passages;		/* head of a ring */
+	struct ndm_waitq free, idle;
 };
 
 struct stripe_job;
@@ -221,6 +250,7 @@ struct raid {
 
 	struct raid_bitmap bitmap;
 	struct raid_syncer sync;
+	struct raid_reshape reshape;
 	struct ndm_mutex supers;		/* being written */
 	uint64_t supers_wanted, supers_written;
 
@@ -243,6 +273,31 @@ int raid_sizes_by_table(struct raid *, uint64_t sectors);
 /* assemble.c, takeover.c */
 int raid_assemble(struct raid *) ndm_waits;
 int raid_convert(struct raid *);
+int raid_takeover(struct raid *);
+
+/* reshape.c */
+int raid_reshape_begin(struct raid *, uint64_t position);	/* geo and reshape.old are there */
+bool raid_reshape_room(const struct raid *);	/* between old and new data, at each position */
+int raid_reshape_step(struct raid *) ndm_waits;
+int raid_reshape_done(struct raid *) ndm_waits;
+uint64_t raid_reshape_total(const struct raid *);	/* as the status line counts */
+uint64_t raid_reshape_progress(const struct raid *);
+int raid_reshape_io(struct raid *, struct ndm_bio *) ndm_waits;
+static inline bool raid_in_old(const struct raid *r, uint64_t sector)
+{
+	const struct raid_reshape *s = &r->reshape;
+
+	return s->active && (s->backwards ? sector < s->position : sector >= s->position);
+}
+static inline const struct raid_geometry *raid_geo(const struct raid *r, bool old)
+{
+	return old ? &r->reshape.old : &r->geo;
+}
+static inline unsigned raid_disks_most(const struct raid *r)
+{
+	return r->reshape.old.disks > r->geo.disks ? r->reshape.old.disks : r->geo.disks;
+}
+void raid_max_io(struct raid *);
 
 /* bitmap.c */
 int raid_bitmap_init(struct raid *);
@@ -257,6 +312,8 @@ bool raid_bitmap_needs(struct raid *, uint64_t sector, uint64_t *run);
 bool raid_bitmap_dirty(struct raid *, uint64_t sector, uint64_t *run);
 void raid_bitmap_synced(struct raid *, uint64_t first, uint64_t end);
 void raid_bitmap_need_all(struct raid *);
+int raid_bitmap_store(struct raid *) ndm_waits;	/* what has changed, to all metadata devices */
+void raid_bitmap_need(struct raid *, uint64_t first, uint64_t end);
 uint64_t raid_sync_total(const struct raid *);
 static inline bool raid_bitmap_none(const struct raid *r) { return !r->bitmap.state; }
 
@@ -278,7 +335,8 @@ int raid_mark_unclean(struct raid *) ndm_waits;
 void raid_owner_set(struct raid *, bool mine);
 const struct raid *raid_owner(const struct raid *, unsigned i);	/* who has marked member i; NULL */
 struct ndm_store *raid_store(const struct raid *, unsigned i);
-uint64_t raid_member_sector(const struct raid *, unsigned i, uint64_t sector);
+/* old: of the shape that is left, while there are two */
+uint64_t raid_member_sector(const struct raid *, unsigned i, uint64_t sector, bool old);
 
 /* entries, as Linux would have them; here only a number that is checked and printed */
 static inline unsigned raid_stripe_cache(const struct raid *r)
@@ -290,18 +348,19 @@ static inline unsigned raid_stripe_cache(const struct raid *r)
 
 /* copies.c */
 enum ndm_map raid_copies_map(struct raid *, struct ndm_bio *);
-int raid_copies_io(struct raid *, struct ndm_bio *) ndm_waits;
-int raid_copies_read(struct raid *, struct ndm_bio *) ndm_waits;
+int raid_copies_io(struct raid *, struct ndm_bio *, bool old) ndm_waits;
 void copies_jobs_free(struct raid *);
 struct copies_job {
 	struct copies_job *next;
+	bool old;
 	unsigned n;
 	struct raid_copy *copy;
 	struct ndm_group *group;
 	struct iovec *iov;
 	bool *busy;
 };
-struct copies_job *copies_job_get(struct raid *, uint64_t sector, uint64_t *run) ndm_waits;
+struct copies_job *copies_job_get(struct raid *, bool old, uint64_t sector,
+				  uint64_t *run) ndm_waits;
 void copies_job_put(struct raid *, struct copies_job *);
 /* the copy that the others are made from while they may differ; n: none */
 unsigned raid_copies_source(const struct raid *, const struct copies_job *, uint64_t nr);
@@ -315,6 +374,8 @@ enum { SLOT_EMPTY, SLOT_FULL, SLOT_LOST };
 struct stripe_job {
 	struct stripe_job *next;
 	struct raid *r;
+	const struct raid_geometry *geo;
+	bool old;
 	uint64_t stripe;
 	unsigned d, first, nr;			/* data disks; sectors within the chunk */
 	uint8_t *memory;
@@ -328,7 +389,7 @@ struct stripe_job {
 	bool *busy;
 };
 
-struct stripe_job *stripe_job_get(struct raid *, uint64_t stripe, unsigned first,
+struct stripe_job *stripe_job_get(struct raid *, bool old, uint64_t stripe, unsigned first,
 				  unsigned nr) ndm_waits;
 void stripe_job_put(struct stripe_job *);
 void stripe_jobs_free(struct raid *);
@@ -348,7 +409,9 @@ size_t stripe_bytes(const struct stripe_job *);
 
 /* stripe-io.c */
 enum ndm_map raid_stripe_map(struct raid *, struct ndm_bio *);
-int raid_stripe_io(struct raid *, struct ndm_bio *) ndm_waits;
+int raid_stripe_io(struct raid *, struct ndm_bio *, bool old) ndm_waits;
+/* array sectors of one chunk of that shape, from a member or from what the others have */
+int raid_stripe_read(struct raid *, bool old, uint64_t sector, uint64_t nr, void *) ndm_waits;
 
 /* sync.c */
 void raid_sync_start(struct raid *);

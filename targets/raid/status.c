@@ -6,7 +6,7 @@ static const char *action_word(const struct raid *r)
 {
 	static const char *const words[] = {
 		[RAID_IDLE] = "idle", [RAID_RESYNC] = "resync", [RAID_RECOVER] = "recover",
-		[RAID_CHECK] = "check", [RAID_REPAIR] = "repair",
+		[RAID_CHECK] = "check", [RAID_REPAIR] = "repair", [RAID_RESHAPE] = "reshape",
 	};
 
 	return r->frozen ? "frozen" : words[r->sync.action];
@@ -23,7 +23,7 @@ static char member_char(const struct raid *r, unsigned i)
 	if (r->frozen || !r->geo.level)
 		return m->in_sync ? 'A' : 'a';
 	switch (r->sync.action) {
-	case RAID_RESYNC: return 'a';
+	case RAID_RESYNC: case RAID_RESHAPE: return 'a';
 	case RAID_CHECK: case RAID_REPAIR: return 'A';
 	default: return m->in_sync ? 'A' : 'a';
 	}
@@ -44,7 +44,8 @@ static uint64_t progress(const struct raid *r, uint64_t total)
 static void info(const struct raid *r, struct ndm_str *out)
 {
 	const struct raid_type *t = raid_type_of(r->geo.level, r->geo.layout);
-	uint64_t total = r->preresumed ? raid_sync_total(r) : r->geo.dev_sectors;
+	uint64_t total = !r->preresumed ? r->geo.dev_sectors
+		       : r->reshape.active ? raid_reshape_total(r) : raid_sync_total(r);
 	unsigned i;
 
 	ndm_printf(out, "%s %u ", t ? t->name : r->type->name, r->geo.disks);
@@ -88,6 +89,14 @@ static void members_words(const struct raid *r, struct ndm_str *out, bool mostly
 			ndm_printf(out, " %s %u", mostly ? "write_mostly" : "rebuild", i);
 }
 
+/* as Linux has it: a removal is 0 once it is done */
+static int delta_shown(const struct raid *r)
+{
+	int now = r->reshape.active ? (int)r->geo.disks - (int)r->reshape.old.disks : 0;
+
+	return r->delta_disks > now ? r->delta_disks : now;
+}
+
 static void table(const struct raid *r, struct ndm_str *out)
 {
 	unsigned i;
@@ -109,7 +118,7 @@ static void table(const struct raid *r, struct ndm_str *out)
 	if (r->words & RAID_FORMAT)
 		ndm_printf(out, " raid10_format %s", raid10_format_of(r->geo.layout));
 	if (r->words & RAID_DELTA_DISKS)
-		ndm_printf(out, " delta_disks %d", r->delta_disks > 0 ? r->delta_disks : 0);
+		ndm_printf(out, " delta_disks %d", delta_shown(r));
 	number(r, out, RAID_DATA_OFFSET, "data_offset", r->data_offset);
 	if (r->words & RAID_JOURNAL_DEV)
 		ndm_printf(out, " journal_dev %s", name_of(r->journal));
@@ -165,7 +174,7 @@ const struct ndm_arg raid_status_fields[] = {
 	  .help = "A letter for each member: A in sync, a not in sync, D failed, - missing." },
 	{ .name = "sync_ratio", .kind = NDM_ARG_TEXT, .help = "Sectors in sync and all of them." },
 	{ .name = "sync_action", .kind = NDM_ARG_TEXT,
-	  .help = "idle, frozen, resync, recover, check or repair." },
+	  .help = "idle, frozen, resync, reshape, recover, check or repair." },
 	{ .name = "mismatches", .kind = NDM_ARG_SECTORS, .help = "Differences that the last check found." },
 	{ .name = "data_offset", .kind = NDM_ARG_SECTORS, .help = "Where data begin on the members." },
 	{ .name = "journal", .kind = NDM_ARG_TEXT,
@@ -199,7 +208,7 @@ static uint64_t dirty_value(struct ndm_target *ti, uint64_t sector, uint64_t nr,
 	unsigned looks;
 
 	*value = 0;
-	if (!r->preresumed || raid_bitmap_none(r) || at + nr > r->usable)
+	if (!r->preresumed || raid_bitmap_none(r) || r->reshape.active || at + nr > r->usable)
 		return nr;
 	*value = raid_bitmap_dirty(r, sync_sector(r, at), &run);
 	got = reach(r, at);

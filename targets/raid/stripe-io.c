@@ -14,9 +14,9 @@
 /* a stretch of the array within one chunk */
 struct part { uint64_t stripe, nr; unsigned index, first; };
 
-static struct part part_at(const struct raid *r, uint64_t sector, uint64_t nr)
+static struct part part_at(const struct raid_geometry *g, uint64_t sector, uint64_t nr)
 {
-	unsigned chunk = r->geo.chunk, d = raid_data_disks(&r->geo);
+	unsigned chunk = g->chunk, d = raid_data_disks(g);
 	uint64_t c = sector / chunk;
 	struct part p = { c / d, chunk - sector % chunk, c % d, sector % chunk };
 
@@ -25,11 +25,11 @@ static struct part part_at(const struct raid *r, uint64_t sector, uint64_t nr)
 	return p;
 }
 
-static unsigned disk_of(const struct raid *r, const struct part *p)
+static unsigned disk_of(const struct raid_geometry *g, const struct part *p)
 {
 	uint8_t disk[RAID_DISKS_MAX + 3], power[RAID_DISKS_MAX + 3];
 
-	raid_stripe_roles(&r->geo, p->stripe, disk, power);
+	raid_stripe_roles(g, p->stripe, disk, power);
 	return disk[p->index];
 }
 
@@ -47,39 +47,39 @@ enum ndm_map raid_stripe_map(struct raid *r, struct ndm_bio *bio)
 		return NDM_MAP_WAIT;
 	if (sector + bio->nr > r->usable)
 		return NDM_MAP_KILL;
-	if (bio->op != NDM_READ && bio->op != NDM_CACHE)
+	if ((bio->op != NDM_READ && bio->op != NDM_CACHE) || r->reshape.active)
 		return NDM_MAP_WAIT;
-	p = part_at(r, sector, bio->nr);
+	p = part_at(&r->geo, sector, bio->nr);
 	if (p.nr < bio->nr)
 		return NDM_MAP_WAIT;
-	disk = disk_of(r, &p);
+	disk = disk_of(&r->geo, &p);
 	row = p.stripe * r->geo.chunk + p.first;
 	if (!raid_member_readable(r, disk, row, bio->nr))
 		return NDM_MAP_WAIT;
 	m = &r->members[disk];
 	fast->member = m;
 	m->reads++;
-	return ndm_remap(bio, m->data, raid_member_sector(r, disk, row));
+	return ndm_remap(bio, m->data, raid_member_sector(r, disk, row, false));
 }
 
-static int part_rebuild(struct raid *r, struct ndm_bio *bio, const struct part *p, uint64_t skip)
+static int part_rebuild(struct raid *r, bool old, struct ndm_data to, const struct part *p)
 {
 	unsigned max = stripe_piece_max(r), at, n;
-	uint64_t row = p->stripe * r->geo.chunk + p->first;
+	uint64_t row = p->stripe * raid_geo(r, old)->chunk + p->first;
 	struct ndm_range held;
 	int err = 0;
 
 	ndm_range_lock(&r->rows, &held, row, row + p->nr - 1);
 	for (at = 0; at < p->nr && !err; at += n) {
 		struct stripe_job *j;
-		struct ndm_data to;
+		struct ndm_data piece;
 
 		n = p->nr - at < max ? (unsigned)p->nr - at : max;
-		j = stripe_job_get(r, p->stripe, p->first + at, n);
+		j = stripe_job_get(r, old, p->stripe, p->first + at, n);
 		err = j ? stripe_fetch(j, true) : -ENOMEM;
 		if (!err) {
-			to = ndm_data_skip(bio->data, (skip + at) * NDM_SECTOR_BYTES);
-			ndm_data_to(&to, stripe_bytes(j), j->slot[p->index]);
+			piece = ndm_data_skip(to, at * NDM_SECTOR_BYTES);
+			ndm_data_to(&piece, stripe_bytes(j), j->slot[p->index]);
 		}
 		if (j)
 			stripe_job_put(j);
@@ -88,31 +88,47 @@ static int part_rebuild(struct raid *r, struct ndm_bio *bio, const struct part *
 	return err;
 }
 
-static int part_read(struct raid *r, struct ndm_bio *bio, const struct part *p, uint64_t skip)
+static int part_read(struct raid *r, bool old, struct ndm_bio *bio, const struct part *p,
+		     uint64_t skip)
 {
-	uint64_t row = p->stripe * r->geo.chunk + p->first;
-	unsigned disk = disk_of(r, p);
-	struct ndm_group g;
+	const struct raid_geometry *g = raid_geo(r, old);
+	uint64_t row = p->stripe * g->chunk + p->first;
+	unsigned disk = disk_of(g, p);
+	struct ndm_group grp;
 
 	if (raid_member_readable(r, disk, row, p->nr)) {
-		ndm_group_init(&g, r->ti->loop);
-		ndm_group_add(&g, ndm_clone(r->ti->loop, bio, skip, p->nr), raid_store(r, disk),
-			      raid_member_sector(r, disk, row));
-		if (!ndm_group_wait(&g))
+		ndm_group_init(&grp, r->ti->loop);
+		ndm_group_add(&grp, ndm_clone(r->ti->loop, bio, skip, p->nr), raid_store(r, disk),
+			      raid_member_sector(r, disk, row, old));
+		if (!ndm_group_wait(&grp))
 			return 0;
 	}
-	return part_rebuild(r, bio, p, skip);
+	return part_rebuild(r, old, ndm_data_skip(bio->data, skip * NDM_SECTOR_BYTES), p);
 }
 
-static int stripe_io_read(struct raid *r, struct ndm_bio *bio)
+int raid_stripe_read(struct raid *r, bool old, uint64_t sector, uint64_t nr, void *to)
+{
+	const struct raid_geometry *g = raid_geo(r, old);
+	struct part p = part_at(g, sector, nr);
+	unsigned disk = disk_of(g, &p);
+	uint64_t row = p.stripe * g->chunk + p.first;
+	struct iovec iov = { to, nr * NDM_SECTOR_BYTES };
+
+	if (raid_member_readable(r, disk, row, nr) &&
+	    !ndm_rw(raid_store(r, disk), NDM_READ, 0, raid_member_sector(r, disk, row, old), nr, to))
+		return 0;
+	return part_rebuild(r, old, (struct ndm_data){ &iov, 1, 0 }, &p);
+}
+
+static int stripe_io_read(struct raid *r, struct ndm_bio *bio, bool old)
 {
 	uint64_t sector = ndm_offset(r->ti, bio->sector), at;
 	struct part p;
 	int err = 0, told;
 
 	for (at = 0; at < bio->nr && !err; at += p.nr) {
-		p = part_at(r, sector + at, bio->nr - at);
-		err = bio->op == NDM_READ ? part_read(r, bio, &p, at) : 0;
+		p = part_at(raid_geo(r, old), sector + at, bio->nr - at);
+		err = bio->op == NDM_READ ? part_read(r, old, bio, &p, at) : 0;
 	}
 	told = raid_supers_failed(r);
 	return err ? err : told;
@@ -121,11 +137,11 @@ static int stripe_io_read(struct raid *r, struct ndm_bio *bio)
 /* ---- writes ---- */
 
 /* the data lo .. hi of a piece are new; where they begin in the bio */
-struct change { struct ndm_bio *bio; unsigned lo, hi; uint64_t begin; };
+struct change { struct ndm_bio *bio; unsigned lo, hi; uint64_t begin; bool old; };
 
 static uint64_t skip_of(const struct stripe_job *j, const struct change *c, unsigned i)
 {
-	return j->stripe * j->d * j->r->geo.chunk + (uint64_t)i * j->r->geo.chunk + j->first - c->begin;
+	return j->stripe * j->d * j->geo->chunk + (uint64_t)i * j->geo->chunk + j->first - c->begin;
 }
 
 static void new_data(struct stripe_job *j, const struct change *c, unsigned i, void *to)
@@ -139,12 +155,12 @@ static bool is_new(const struct change *c, unsigned i) { return i >= c->lo && i 
 
 static void *parity_slot(struct stripe_job *j, unsigned which)
 {
-	return j->r->geo.parity > which ? j->slot[j->d + which] : NULL;
+	return j->geo->parity > which ? j->slot[j->d + which] : NULL;
 }
 
 static bool modify_pays(struct stripe_job *j, const struct change *c)
 {
-	unsigned i, n = c->hi - c->lo + 1, parity = j->r->geo.parity, live = 0;
+	unsigned i, n = c->hi - c->lo + 1, parity = j->geo->parity, live = 0;
 	bool rest = true;
 
 	for (i = 0; i < j->d; i++) {
@@ -163,7 +179,7 @@ static bool modify_pays(struct stripe_job *j, const struct change *c)
 /* old data and parity, and what has changed; an error of reading: the other way */
 static int by_modify(struct stripe_job *j, const struct change *c)
 {
-	unsigned i, parity = j->r->geo.parity;
+	unsigned i, parity = j->geo->parity;
 	void *p, *q;
 
 	for (i = 0; i < j->d + parity; i++)
@@ -175,8 +191,8 @@ static int by_modify(struct stripe_job *j, const struct change *c)
 		j->list[i] = NULL;
 		if (!is_new(c, i))
 			continue;
-		new_data(j, c, i, j->slot[j->r->geo.disks]);
-		raid_xor(j->slot[i], j->slot[j->r->geo.disks], stripe_bytes(j));
+		new_data(j, c, i, j->slot[j->geo->disks]);
+		raid_xor(j->slot[i], j->slot[j->geo->disks], stripe_bytes(j));
 		j->list[i] = j->slot[i];
 	}
 	p = j->state[j->d] == SLOT_FULL ? parity_slot(j, 0) : NULL;
@@ -210,8 +226,8 @@ static int by_rest(struct stripe_job *j, const struct change *c)
 static int piece_write(struct raid *r, uint64_t stripe, unsigned first, unsigned nr,
 		       const struct change *c)
 {
-	uint64_t row = stripe * r->geo.chunk + first;
-	struct stripe_job *j = stripe_job_get(r, stripe, first, nr);
+	uint64_t row = stripe * raid_geo(r, c->old)->chunk + first;
+	struct stripe_job *j = stripe_job_get(r, c->old, stripe, first, nr);
 	bool modified = false;
 	unsigned i;
 	int err = 0;
@@ -245,7 +261,7 @@ static int piece_write_logged(struct raid *r, uint64_t stripe, unsigned first, u
 			      const struct change *c)
 {
 	unsigned from = first & ~7u, end = (first + nr + 7) & ~7u, i;
-	struct stripe_job *j = stripe_job_get(r, stripe, from, end - from);
+	struct stripe_job *j = stripe_job_get(r, false, stripe, from, end - from);
 	int err;
 
 	if (!j)
@@ -292,15 +308,15 @@ static int rows_write(struct raid *r, uint64_t stripe, unsigned from, unsigned t
 	return err;
 }
 
-static int stripe_change(struct raid *r, struct ndm_bio *bio, uint64_t stripe, uint64_t begin,
-			 uint64_t end)
+static int stripe_change(struct raid *r, bool old, struct ndm_bio *bio, uint64_t stripe,
+			 uint64_t begin, uint64_t end)
 {
-	unsigned chunk = r->geo.chunk, d = raid_data_disks(&r->geo);
+	unsigned chunk = raid_geo(r, old)->chunk, d = raid_data_disks(raid_geo(r, old));
 	uint64_t base = stripe * d * chunk;
 	unsigned i0 = (begin - base) / chunk, a = (begin - base) % chunk;
 	unsigned i1 = (end - 1 - base) / chunk, b = (end - 1 - base) % chunk + 1;
 	unsigned low = a < b ? a : b, high = a < b ? b : a;
-	struct change c = { bio, i0, i1, ndm_offset(r->ti, bio->sector) };
+	struct change c = { bio, i0, i1, ndm_offset(r->ti, bio->sector), old };
 	int err;
 
 	if (i0 == i1)
@@ -320,9 +336,9 @@ static int stripe_change(struct raid *r, struct ndm_bio *bio, uint64_t stripe, u
 }
 
 /* a bio does not leave its stripe: max_io */
-static int stripe_io_write(struct raid *r, struct ndm_bio *bio)
+static int stripe_io_write(struct raid *r, struct ndm_bio *bio, bool old)
 {
-	unsigned chunk = r->geo.chunk, d = raid_data_disks(&r->geo);
+	unsigned chunk = raid_geo(r, old)->chunk, d = raid_data_disks(raid_geo(r, old));
 	uint64_t sector = ndm_offset(r->ti, bio->sector), stripe = sector / chunk / d;
 	uint64_t first = stripe * chunk, nr = chunk;
 	struct ndm_range held;
@@ -342,24 +358,24 @@ static int stripe_io_write(struct raid *r, struct ndm_bio *bio)
 	if (err)
 		return err;
 	ndm_range_lock(&r->rows, &held, first, first + nr - 1);
-	err = stripe_change(r, bio, stripe, sector, sector + bio->nr);
+	err = stripe_change(r, old, bio, stripe, sector, sector + bio->nr);
 	ndm_range_unlock(&r->rows, &held);
 	told = raid_supers_failed(r);
 	raid_bitmap_end(r, first, nr);
 	return err ? err : told;
 }
 
-int raid_stripe_io(struct raid *r, struct ndm_bio *bio)
+int raid_stripe_io(struct raid *r, struct ndm_bio *bio, bool old)
 {
 	switch ((enum ndm_op)bio->op) {
 	case NDM_FLUSH:
 		return raid_flush_members(r);
 	case NDM_WRITE:
-		return stripe_io_write(r, bio);
+		return stripe_io_write(r, bio, old);
 	case NDM_DISCARD:
 	case NDM_ZEROES:
 		return -EOPNOTSUPP;
 	default:
-		return stripe_io_read(r, bio);
+		return stripe_io_read(r, bio, old);
 	}
 }

@@ -9,15 +9,17 @@
 #define SPARES 2u				/* slots for what is being computed */
 #define MEMORY_MAX (4u << 20)			/* bytes of one job */
 
-static unsigned roles(const struct stripe_job *j) { return j->d + j->r->geo.parity; }
+static unsigned roles(const struct stripe_job *j) { return j->d + j->geo->parity; }
 
 unsigned stripe_piece_max(const struct raid *r)
 {
-	unsigned slots = r->geo.disks + SPARES;
+	unsigned slots = raid_disks_most(r) + SPARES, chunk = r->geo.chunk;
 	unsigned most = MEMORY_MAX / slots / NDM_SECTOR_BYTES & ~7u;
 
+	if (r->reshape.active && r->reshape.old.chunk < chunk)
+		chunk = r->reshape.old.chunk;
 	most = most < RAID_PIECE ? most : RAID_PIECE;
-	return most < r->geo.chunk ? most : r->geo.chunk;
+	return most < chunk ? most : chunk;
 }
 
 size_t stripe_bytes(const struct stripe_job *j)
@@ -27,7 +29,7 @@ size_t stripe_bytes(const struct stripe_job *j)
 
 static struct stripe_job *job_new(struct raid *r)
 {
-	unsigned n = r->geo.disks + SPARES;
+	unsigned n = raid_disks_most(r) + SPARES;
 	struct stripe_job *j;
 
 	j = patient_zalloc(r->ti->loop, sizeof *j + n * (sizeof *j->group + 2 * sizeof(void *) +
@@ -43,10 +45,12 @@ static struct stripe_job *job_new(struct raid *r)
 	return j;
 }
 
-struct stripe_job *stripe_job_get(struct raid *r, uint64_t stripe, unsigned first, unsigned nr)
+struct stripe_job *stripe_job_get(struct raid *r, bool old, uint64_t stripe, unsigned first,
+				  unsigned nr)
 {
+	const struct raid_geometry *geo = raid_geo(r, old);
+	unsigned i, n = geo->disks + SPARES;
 	struct stripe_job *j = r->jobs;
-	unsigned i, n = r->geo.disks + SPARES;
 
 	if (j)
 		r->jobs = j->next;
@@ -54,10 +58,12 @@ struct stripe_job *stripe_job_get(struct raid *r, uint64_t stripe, unsigned firs
 		j = job_new(r);
 	if (!j)
 		return NULL;
+	j->geo = geo;
+	j->old = old;
 	j->stripe = stripe;
 	j->first = first;
 	j->nr = nr;
-	j->d = raid_data_disks(&r->geo);
+	j->d = raid_data_disks(geo);
 	j->bytes = n * stripe_bytes(j);
 	j->memory = patient_buffer(r->ti->loop, j->bytes);
 	if (!j->memory) {
@@ -70,7 +76,7 @@ struct stripe_job *stripe_job_get(struct raid *r, uint64_t stripe, unsigned firs
 		j->busy[i] = false;
 		j->state[i] = SLOT_EMPTY;
 	}
-	raid_stripe_roles(&r->geo, stripe, j->disk, j->power);
+	raid_stripe_roles(geo, stripe, j->disk, j->power);
 	return j;
 }
 
@@ -97,7 +103,7 @@ void stripe_jobs_free(struct raid *r)
 
 static uint64_t row(const struct stripe_job *j)
 {
-	return j->stripe * j->r->geo.chunk + j->first;
+	return j->stripe * j->geo->chunk + j->first;
 }
 
 bool stripe_readable(struct stripe_job *j, unsigned role)
@@ -112,7 +118,7 @@ static void start(struct stripe_job *j, unsigned role, struct ndm_bio *bio)
 	unsigned d = j->disk[role];
 
 	ndm_group_init(&j->group[role], r->ti->loop);
-	ndm_group_add(&j->group[role], bio, raid_store(r, d), raid_member_sector(r, d, row(j)));
+	ndm_group_add(&j->group[role], bio, raid_store(r, d), raid_member_sector(r, d, row(j), j->old));
 	j->busy[role] = true;
 }
 
@@ -221,7 +227,7 @@ static void rewrite_lost(struct stripe_job *j, const unsigned *lost, unsigned n)
 
 int stripe_fetch(struct stripe_job *j, bool rewrite)
 {
-	unsigned i, nlost = 0, lost[2] = { 0 }, parity = j->r->geo.parity;
+	unsigned i, nlost = 0, lost[2] = { 0 }, parity = j->geo->parity;
 	void *p, *q;
 	int err;
 
@@ -244,7 +250,7 @@ int stripe_fetch(struct stripe_job *j, bool rewrite)
 	p = j->state[j->d] == SLOT_FULL ? j->slot[j->d] : NULL;
 	q = parity == 2 && j->state[j->d + 1] == SLOT_FULL ? j->slot[j->d + 1] : NULL;
 	err = raid_parity_recover(j->d, j->slot, j->power, lost, nlost, p, q,
-				  j->slot[j->r->geo.disks], stripe_bytes(j));
+				  j->slot[j->geo->disks], stripe_bytes(j));
 	if (err)
 		return err;
 	for (i = 0; i < nlost; i++)

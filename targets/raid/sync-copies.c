@@ -18,7 +18,7 @@ static int copy_rw(const struct window *w, unsigned i, enum ndm_op op, void *buf
 {
 	const struct raid_copy *c = &w->j->copy[i];
 
-	return ndm_rw(raid_store(w->r, c->disk), op, 0, raid_member_sector(w->r, c->disk, c->sector),
+	return ndm_rw(raid_store(w->r, c->disk), op, 0, raid_member_sector(w->r, c->disk, c->sector, w->j->old),
 		      w->nr, buf);
 }
 
@@ -100,7 +100,7 @@ static int window_do(struct raid *r, uint64_t first, uint64_t nr, unsigned only)
 
 	w.bytes = 2 * nr * NDM_SECTOR_BYTES;
 	w.buf = patient_buffer(r->ti->loop, w.bytes);
-	w.j = copies_job_get(r, first, &run);
+	w.j = copies_job_get(r, raid_in_old(r, first), first, &run);
 	if (!w.buf || !w.j)
 		goto out;
 	raid_window_take(r, first, first + nr - 1);
@@ -186,6 +186,11 @@ int raid_sync_copies(struct raid *r, uint64_t first, uint64_t *did)
 	*did = least(RAID_PIECE, total - first);
 	if (r->geo.chunk)
 		*did = least(*did, r->geo.chunk - first % r->geo.chunk);
+	if (r->reshape.active) {
+		*did = least(*did, r->reshape.old.chunk - first % r->reshape.old.chunk);
+		if (first < r->reshape.position)
+			*did = least(*did, r->reshape.position - first);
+	}
 	if (r->sync.action == RAID_RESYNC && !raid_bitmap_none(r)) {
 		raid_bitmap_needs(r, first, &need);
 		*did = least(*did, need);

@@ -19,7 +19,7 @@ static bool wanted(struct raid *r, unsigned i, uint64_t row)
 /* sectors whose P or Q is not what it should be */
 static uint64_t differing(struct stripe_job *j)
 {
-	unsigned parity = j->r->geo.parity, at, n, k, count = 0;
+	unsigned parity = j->geo->parity, at, n, k, count = 0;
 
 	for (at = 0; at < j->nr; at += n) {
 		size_t skip = (size_t)at * NDM_SECTOR_BYTES;
@@ -29,7 +29,7 @@ static uint64_t differing(struct stripe_job *j)
 		for (k = 0; k < parity; k++)
 			if (j->state[j->d + k] == SLOT_FULL &&
 			    memcmp((uint8_t *)j->slot[j->d + k] + skip,
-				   (uint8_t *)j->slot[j->r->geo.disks + k] + skip,
+				   (uint8_t *)j->slot[j->geo->disks + k] + skip,
 				   (size_t)n * NDM_SECTOR_BYTES))
 				same = false;
 		count += same ? 0 : n;
@@ -40,7 +40,7 @@ static uint64_t differing(struct stripe_job *j)
 /* the data are believed: parity is made from them, compared, and written where it differs */
 static int parity_piece(struct stripe_job *j)
 {
-	unsigned parity = j->r->geo.parity, k, slot = j->r->geo.disks;
+	unsigned parity = j->geo->parity, k, slot = j->geo->disks;
 	uint64_t count;
 	int err = stripe_fetch(j, true);
 
@@ -61,7 +61,7 @@ static int parity_piece(struct stripe_job *j)
 
 static int recover_piece(struct stripe_job *j, uint64_t row)
 {
-	unsigned i, n = j->r->geo.disks, parity = j->r->geo.parity;
+	unsigned i, n = j->geo->disks, parity = j->geo->parity;
 	bool any = false;
 	int err;
 
@@ -79,25 +79,16 @@ static int recover_piece(struct stripe_job *j, uint64_t row)
 	return stripe_wait_writes(j);
 }
 
-int raid_sync_stripes(struct raid *r, uint64_t first, uint64_t *did)
+/* one piece in one shape */
+static int piece_sync(struct raid *r, bool old, uint64_t first, unsigned nr)
 {
-	unsigned chunk = r->geo.chunk, within = first % chunk, nr = stripe_piece_max(r);
+	unsigned chunk = raid_geo(r, old)->chunk;
 	struct stripe_job *j;
 	struct ndm_range held;
 	int err;
 
-	if (nr > chunk - within)
-		nr = chunk - within;
-	if (r->sync.action != RAID_RECOVER && r->degraded >= r->geo.parity) {
-		*did = raid_sync_total(r) - first;	/* nothing to compare with */
-		return 0;
-	}
-	if (r->sync.action == RAID_RECOVER && first / chunk * chunk + chunk > raid_sync_total(r)) {
-		*did = nr;			/* what is left over behind the last whole chunk */
-		return 0;
-	}
 	ndm_range_lock(&r->rows, &held, first, first + nr - 1);
-	j = stripe_job_get(r, first / chunk, within, nr);
+	j = stripe_job_get(r, old, first / chunk, first % chunk, nr);
 	if (!j)
 		err = -ENOMEM;
 	else if (r->sync.action == RAID_RECOVER)
@@ -107,6 +98,45 @@ int raid_sync_stripes(struct raid *r, uint64_t first, uint64_t *did)
 	if (j)
 		stripe_job_put(j);
 	ndm_range_unlock(&r->rows, &held);
+	return err;
+}
+
+/*
+ * While there are two shapes a row is one stripe of each: the new one if all of its data lie there,
+ * the old one if any do.
+ */
+static int row_resync(struct raid *r, uint64_t first, unsigned nr)
+{
+	const struct raid_geometry *n = &r->geo, *o = &r->reshape.old;
+	uint64_t wide = (uint64_t)n->chunk * raid_data_disks(n), at = first / n->chunk * wide;
+	bool now = !raid_in_old(r, at) && !raid_in_old(r, at + wide - 1);
+	int err = now ? piece_sync(r, false, first, nr) : 0;
+
+	wide = (uint64_t)o->chunk * raid_data_disks(o);
+	at = first / o->chunk * wide;
+	if (!err && (raid_in_old(r, at) || raid_in_old(r, at + wide - 1)))
+		err = piece_sync(r, true, first, nr);
+	return err;
+}
+
+int raid_sync_stripes(struct raid *r, uint64_t first, uint64_t *did)
+{
+	unsigned chunk = r->geo.chunk, nr = stripe_piece_max(r);
+	int err;
+
+	if (r->reshape.active && r->reshape.old.chunk < chunk)
+		chunk = r->reshape.old.chunk;
+	if (nr > chunk - first % chunk)
+		nr = chunk - (unsigned)(first % chunk);
+	if (r->sync.action != RAID_RECOVER && r->degraded >= r->geo.parity) {
+		*did = raid_sync_total(r) - first;	/* nothing to compare with */
+		return 0;
+	}
+	if (r->sync.action == RAID_RECOVER && first / chunk * chunk + chunk > raid_sync_total(r)) {
+		*did = nr;			/* what is left over behind the last whole chunk */
+		return 0;
+	}
+	err = r->reshape.active ? row_resync(r, first, nr) : piece_sync(r, false, first, nr);
 	*did = nr;
 	return err ? err : raid_supers_failed(r);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * sync.c - what is done beside the users' I/O: resync (all members made equal), recover (members
- * that are not in sync are filled), check and repair on demand.  One worker, one window at a time.
+ * sync.c - what is done beside the users' I/O: resync (all members made equal), reshape (data
+ * moved: reshape.c), recover (members that are not in sync are filled), check and repair on demand.  One worker, one window at a time.
  *
  * A resync does the regions that the bitmap says need it; a recovery all of a new member, or the
  * dirty regions of one that comes back.  Where a recovery got to is written to the superblock now
@@ -41,6 +41,8 @@ static enum raid_action choose(struct raid *r)
 		return RAID_IDLE;
 	if (!r->sync.failed && r->resync_offset < raid_sync_total(r))
 		return RAID_RESYNC;
+	if (r->reshape.active)
+		return r->sync.failed ? RAID_IDLE : RAID_RESHAPE;
 	if (!r->sync.failed && any_recovering(r) && raid_may_run(r, RAID_DISKS_MAX))
 		return RAID_RECOVER;
 	return asked;
@@ -50,6 +52,8 @@ static enum raid_action choose(struct raid *r)
 
 static uint64_t total_of(const struct raid *r)
 {
+	if (r->sync.action == RAID_RESHAPE)
+		return raid_reshape_total(r);
 	return r->sync.action == RAID_RECOVER ? r->geo.dev_sectors : raid_sync_total(r);
 }
 
@@ -58,6 +62,8 @@ static uint64_t start_of(const struct raid *r)
 	uint64_t start = RAID_NONE;
 	unsigned i;
 
+	if (r->sync.action == RAID_RESHAPE)
+		return raid_reshape_progress(r);
 	if (r->sync.action != RAID_RECOVER)
 		return 0;
 	for (i = 0; i < r->n; i++)
@@ -97,6 +103,20 @@ static void throttle(struct raid *r, uint64_t began, uint64_t done)
 	while (due > ndm_now(r->ti->loop) && !raid_sync_stop(r))
 		ndm_wait_until(&r->sync.kick, due);
 	ndm_yield(r->ti->loop);
+}
+
+static int run_reshape(struct raid *r)
+{
+	uint64_t total = raid_reshape_total(r), began = ndm_now(r->ti->loop), first = r->sync.completed;
+	int err = 0;
+
+	while (r->sync.completed < total && !err && !raid_sync_stop(r)) {
+		err = raid_reshape_step(r);
+		r->sync.completed = raid_reshape_progress(r);
+		if (!err)
+			throttle(r, began, r->sync.completed - first);
+	}
+	return err;
 }
 
 static int run(struct raid *r)
@@ -161,11 +181,15 @@ static void finish(struct raid *r, int err)
 		whole = false;			/* a member has failed meanwhile: once more */
 	if (whole && s->action == RAID_RESYNC)
 		resync_done(r);
+	else if (whole && s->action == RAID_RESHAPE)
+		whole = !raid_reshape_done(r);
 	else if (whole && s->action == RAID_RECOVER)
 		recovery_done(r);
 	if (err && !s->interrupt) {
 		s->failed = true;		/* until somebody asks, or resumes */
-		ndm_warn(r->ti, "it cannot be synchronised");
+		ndm_warn(r->ti, s->action == RAID_RESHAPE ? "it cannot be reshaped any further"
+							 : "it cannot be synchronised");
+		ndm_wake_all(&r->reshape.free);
 	}
 	if (whole && s->action <= RAID_RECOVER && raid_supers_update(r))
 		ndm_warn(r->ti, "the superblocks cannot be written");
@@ -199,7 +223,7 @@ static void worker(void *arg)
 		s->interrupt = false;
 		err = raid_supers_failed(r);
 		if (!err)
-			err = run(r);
+			err = s->action == RAID_RESHAPE ? run_reshape(r) : run(r);
 		finish(r, err);
 		ndm_event(r->ti);
 	}

@@ -178,4 +178,6 @@ const struct ndm_target_type ndm_target_snapshot_merge = {
 	.preresume = snap_preresume,
 	.resume = merge_resume,
 	.metas = snap_metas,
+	.recall = snap_recall,
+	.remember = snap_remember,
 };

@@ -468,4 +468,6 @@ const struct ndm_target_type ndm_target_snapshot = {
 	.resume = snap_resume,
 	.io_hints = snapshot_io_hints,
 	.metas = snap_metas,
+	.recall = snap_recall,
+	.remember = snap_remember,
 };

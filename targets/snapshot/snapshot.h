@@ -7,6 +7,7 @@
  *	persistent.c	store P: the format on the COW device
  *	cow.c		making an exception: allocate, copy, commit, in that order
  *	origins.c	all snapshots of one origin, on whatever devices
+ *	memory.c	what goes to another process (ndmd --takeover)
  *	snapshot.c, origin.c, merge.c	the targets
  *
  * A chunk is chunk_sectors long, a power of two.  "Old" numbers count chunks of the origin,
@@ -139,6 +140,9 @@ int snap_preresume(struct ndm_target *);
 void snap_resume(struct ndm_target *);
 void snap_status(struct ndm_target *, enum ndm_status, unsigned flags, struct ndm_str *);
 enum ndm_endio snap_end_io(struct ndm_target *, struct ndm_bio *);
+/* memory.c */
+int snap_recall(struct ndm_target *, struct ndm_str *);
+int snap_remember(struct ndm_target *, const char *, size_t bytes) ndm_waits;
 extern const struct ndm_arg snap_args[], snap_status_fields[];
 
 /* ---- origins ---- */

@@ -535,6 +535,12 @@ static void verity_counters(struct ndm_target *ti, struct ndm_counters *out)
 	ndm_counter_put(out, NDM_COUNT_CORRUPTIONS, "", 0, v->corruptions);
 }
 
+static const struct ndm_keep verity_keeps[] = {
+	NDM_KEEP(struct verity, failed), NDM_KEEP(struct verity, dead),
+	NDM_KEEP(struct verity, complaints), NDM_KEEP(struct verity, corruptions),
+	{ 0 }
+};
+
 const struct ndm_target_type ndm_target_verity = {
 	.name = "verity",
 	.version = { 1, 10, 0 },
@@ -552,4 +558,5 @@ const struct ndm_target_type ndm_target_verity = {
 	.counters = verity_counters,
 	.postsuspend = verity_postsuspend,
 	.io_hints = verity_io_hints,
+	.keeps = verity_keeps,
 };

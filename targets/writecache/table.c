@@ -351,6 +351,17 @@ static const struct ndm_arg writecache_status_fields[] = {
 	{ 0 }
 };
 
+static const struct ndm_keep writecache_keeps[] = {
+	NDM_KEEP(struct writecache, stats.reads), NDM_KEEP(struct writecache, stats.read_hits),
+	NDM_KEEP(struct writecache, stats.writes),
+	NDM_KEEP(struct writecache, stats.hits_uncommitted),
+	NDM_KEEP(struct writecache, stats.hits_committed),
+	NDM_KEEP(struct writecache, stats.around), NDM_KEEP(struct writecache, stats.allocated),
+	NDM_KEEP(struct writecache, stats.blocked), NDM_KEEP(struct writecache, stats.flushes),
+	NDM_KEEP(struct writecache, stats.discards),
+	{ 0 }
+};
+
 const struct ndm_target_type ndm_target_writecache = {
 	.name = "writecache",
 	.version = { 1, 6, 0 },
@@ -369,4 +380,5 @@ const struct ndm_target_type ndm_target_writecache = {
 	.postsuspend = wc_postsuspend,
 	.resume = wc_resume,
 	.io_hints = writecache_io_hints,
+	.keeps = writecache_keeps,
 };

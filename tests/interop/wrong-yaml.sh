@@ -60,7 +60,7 @@ for file in bad-*.yaml; do
 	# what only a target's constructor can know is refused when the file is applied
 	[ $status -ne 0 ] || continue
 	seen=$((seen + 1))
-	if [ $status -gt 2 ]; then
+	if [ $status -gt 2 ] && [ $status -ne 78 ]; then
 		complain "$file" "--check ended with $status: $(cat err)"
 	elif ! grep -qE "$file:[0-9]+:[0-9]+: .{10,}" err; then
 		complain "$file" "no place and sentence: $(cat err)"

@@ -16,7 +16,7 @@ server_tests = \
 	tests/server/keys-hidden.sh \
 	tests/server/soak.sh \
 	tests/server/state.sh \
-	tests/server/takeover.sh \
+	tests/server/takeover.sh tests/server/takeover-memory.sh \
 	tests/server/tls.sh
 
 TESTS += $(server_tests)

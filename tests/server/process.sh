@@ -17,30 +17,37 @@ do
 	[ "$(wc -l < err)" -eq 1 ] || fail "'$words' said: $(cat err)"
 done
 
-say "what cannot be done: exit 1 and one sentence"
+say "what cannot be done: one sentence, and exit 78 where what was asked for is wrong, else 1"
 truncate -s 1M disk.img
 serve_e=(--no-control --create 'e: 0 2048 zero')
-bad() {
-	local status=0
+bad() {	# STATUS ARGUMENT...
+	local status=0 want=$1
+	shift
 	timeout 20 "$NDMD" --foreground "$@" > out 2> err </dev/null || status=$?
-	[ $status -eq 1 ] || fail "'$*' ended with $status"
+	[ $status -eq "$want" ] || fail "'$*' ended with $status, not $want: $(cat err)"
 	[ "$(wc -l < err)" -eq 1 ] || fail "'$*' said: $(cat err)"
 }
-bad --no-control --create 'e 0 2048 zero'
-bad --no-control --create 'e: 0 2048 nosuchtype'
-bad --no-control --create "e: 0 4096 linear $T/disk.img 0"
-bad --no-control --create 'e: 0 8 zero' --create 'e: 0 8 zero'
-bad --no-control --create 'e:'
-bad "${serve_e[@]}" --listen 'unix:'
-bad "${serve_e[@]}" --listen "unix:$T/no/such/folder/s"
-bad "${serve_e[@]}" --listen nowhere
-bad "${serve_e[@]}" --listen tcp:127.0.0.1:99999
-bad "${serve_e[@]}" --listen "unix:$(printf '%0200d' 0)"
-bad "${serve_e[@]}" --control "$T/no/such/folder/c"
-bad "${serve_e[@]}" --tls require
-bad "${serve_e[@]}" --tls perhaps
-bad "${serve_e[@]}" --metrics 'tcp:nowhere'
-bad --no-control nofile.yaml
+bad 78 --no-control --create 'e 0 2048 zero'
+bad 78 --no-control --create 'e: 0 2048 nosuchtype'
+bad 78 --no-control --create "e: 0 4096 linear $T/disk.img 0"
+bad 78 --no-control --create 'e: 0 8 zero' --create 'e: 0 8 zero'
+bad 78 --no-control --create 'e:'
+bad 78 "${serve_e[@]}" --listen 'unix:'
+bad 1 "${serve_e[@]}" --listen "unix:$T/no/such/folder/s"
+bad 78 "${serve_e[@]}" --listen nowhere
+bad 78 "${serve_e[@]}" --listen tcp:127.0.0.1:99999
+bad 78 "${serve_e[@]}" --listen "unix:$(printf '%0200d' 0)"
+bad 1 "${serve_e[@]}" --control "$T/no/such/folder/c"
+bad 78 "${serve_e[@]}" --tls require
+bad 78 "${serve_e[@]}" --tls perhaps
+bad 78 "${serve_e[@]}" --metrics 'tcp:nowhere'
+bad 1 --no-control --create "e: 0 8 linear $T/nofile 0"
+bad 78 --no-control nofile.yaml
+printf 'version: 1\nvolumes: {v: {zero: {length: much}}}\n' > wrong.yaml
+bad 78 --no-control wrong.yaml
+bad 78 --check wrong.yaml
+printf 'version: 1\nvolumes: {v: {linear: {length: 1M, device: %s/nofile}}}\n' "$T" > later.yaml
+bad 1 --no-control later.yaml
 
 say "--check and --explain"
 cat > two.yaml <<YAML
@@ -61,7 +68,7 @@ started+=("$pid")
 [ "$(nbdinfo --size "nbd+unix:///top?socket=$T/d.sock")" = 524288 ]
 nbdinfo "nbd+unix:///top?socket=$T/d.sock" | grep -q 'description: the upper one'
 say "a living socket is not taken over, a dead one is"
-bad "${serve_e[@]}" --listen "unix:$T/d.sock"
+bad 1 "${serve_e[@]}" --listen "unix:$T/d.sock"
 grep -q 'in use' err
 kill -KILL "$pid"
 wait_for "the end" ended "$pid"
@@ -74,7 +81,7 @@ wait_for "the end" ended "$pid"
 [ ! -e d.sock ] && [ ! -e pid ] && [ ! -e c ] || fail "left behind: $(ls)"
 status=0
 "$NDMD" --daemon --no-control --create 'e: 0 8 nosuchtype' 2> err || status=$?
-[ $status -eq 1 ] && grep -q nosuchtype err
+[ $status -eq 78 ] && grep -q nosuchtype err
 
 say "--run: the command's environment, and its exit status"
 status=0

@@ -102,19 +102,20 @@ works "$(uri e)"
 stop_ndmd
 
 say "files that are wrong"
-bad() {
-	local status=0
+bad() {	# STATUS ARGUMENT...
+	local status=0 want=$1
+	shift
 	"$NDMD" --foreground --no-control --tls require "$@" > out 2> err </dev/null || status=$?
-	[ $status -eq 1 ] && [ "$(wc -l < err)" -eq 1 ] || fail "'$*' ended with $status: $(cat err)"
+	[ $status -eq "$want" ] && [ "$(wc -l < err)" -eq 1 ] || fail "'$*' ended with $status: $(cat err)"
 }
-bad --tls-psk nofile && grep -q 'nofile: No such file' err
+bad 1 --tls-psk nofile && grep -q 'nofile: No such file' err
 echo 'alice' > bad.psk
-bad --tls-psk bad.psk && grep -q 'bad.psk: line 1 is not USER:HEXKEY' err
+bad 78 --tls-psk bad.psk && grep -q 'bad.psk: line 1 is not USER:HEXKEY' err
 echo 'alice:xyz1' > bad.psk
-bad --tls-psk bad.psk && grep -q 'not hexadecimal' err
+bad 78 --tls-psk bad.psk && grep -q 'not hexadecimal' err
 : > bad.psk
-bad --tls-psk bad.psk
-bad --tls-certificates nofolder && grep -q 'nofolder/server-cert.pem' err
+bad 78 --tls-psk bad.psk
+bad 78 --tls-certificates nofolder && grep -q 'nofolder/server-cert.pem' err
 mkdir half && cp pki/server-cert.pem half/ && cp pki/client-key.pem half/server-key.pem
-bad --tls-certificates half && grep -q 'server-key.pem' err
-bad --tls-psk keys.psk --tls-verify-peer
+bad 78 --tls-certificates half && grep -q 'server-key.pem' err
+bad 78 --tls-psk keys.psk --tls-verify-peer
