@@ -110,6 +110,27 @@ struct ndm_source {
 	bool taken;
 };
 
+/*
+ * WRITE whose data lies in memory that can be had for longer than the bio lives: whoever wants to
+ * keep some of it counts itself in, and out when it is done, on the loop of the bio.  Nobody
+ * changes the bytes as long as anybody is counted.  To keep a little keeps all of it, so who
+ * keeps much of many shares notes here which it has.
+ */
+struct ndm_share {
+	const void *at;
+	size_t bytes;
+	unsigned refs;
+	void (*free)(struct ndm_share *);	/* the last one has gone */
+	void *keeper;				/* NULL: nobody's */
+	unsigned kept;				/* parts, by the keeper */
+};
+
+static inline void ndm_share_put(struct ndm_share *s)
+{
+	if (--s->refs == 0)
+		s->free(s);
+}
+
 struct ndm_bio {
 	uint8_t op;				/* enum ndm_op */
 	uint8_t copy;				/* which of num_flush/num_discard/num_zeroes copies */
@@ -121,6 +142,7 @@ struct ndm_bio {
 	struct ndm_tags tags;			/* bytes == NULL: none wanted */
 	struct ndm_loan *loan;			/* READ: NULL, or who asks may be lent the data */
 	struct ndm_source *source;		/* WRITE: NULL, or where the data is to be had */
+	struct ndm_share *share;		/* WRITE: NULL, or where data may lie: look at its `at` */
 	struct ndm_extents *extents;		/* NDM_EXTENTS: the collector */
 	uint64_t origin;			/* NDM_EXTENTS: this sector in the collector's space */
 	void (*done)(struct ndm_bio *);		/* called once, never waits */

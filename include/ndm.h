@@ -291,6 +291,7 @@ struct ndm_io {
 	struct ndm_extents *extents;		/* NDM_EXTENTS */
 	struct ndm_loan *loan;			/* READ: NULL, or data need not be filled; see ndm_loan */
 	struct ndm_source *source;		/* WRITE of whole blocks: NULL, or instead of data */
+	struct ndm_share *share;		/* WRITE: NULL, or whose memory data lies in */
 	void (*done)(struct ndm_io *);		/* on the loop; may be called before submit returns */
 	int error;
 	/* the core's */

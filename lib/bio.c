@@ -151,6 +151,7 @@ struct ndm_bio *ndm_clone(struct ndm_loop *loop, const struct ndm_bio *from, uin
 		b->tags.bytes += skip / b->tags.sectors * b->tags.each;
 	b->loan = NULL;
 	b->source = NULL;
+	b->share = from->share;
 	b->extents = from->extents;
 	b->origin = from->origin + skip;
 	b->done = NULL;

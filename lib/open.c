@@ -153,6 +153,7 @@ void io_start(struct ndm_io *io)
 	bio->extents = io->extents;
 	bio->loan = io->loan;
 	bio->source = io->source;
+	bio->share = io->share;
 	bio->origin = bio->sector;
 	bio->done = io_done;
 	ndm_submit(bio);

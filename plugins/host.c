@@ -393,6 +393,7 @@ int host_io(struct host *h, struct ndm_opener *opener, enum ndm_op op, unsigned 
 	r.io.extents = extents;
 	r.io.loan = NULL;
 	r.io.source = NULL;
+	r.io.share = NULL;
 	r.io.done = request_done;
 	r.io.error = 0;
 	ndm_lead_call(h->lead, &r.call);

@@ -272,7 +272,7 @@ void conn_close(struct conn *c)
 		c->closing = true;
 		conn_read_off(c);
 		if (c->pending)
-			area_put(&c->worker->pool, c->pending);
+			area_put(c->pending);
 		c->pending = NULL;
 		c->partial = NULL;
 		if (partial && !partial->piece_out)	/* else piece_done() frees it */

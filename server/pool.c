@@ -114,23 +114,35 @@ bool pool_trim(struct pool *pool)
 
 	for (i = 0; i < POOL_CLASSES; i++)
 		class_shrink(pool, i, pool->nfree[i] - pool->least_free[i]);
-	if (pool->area && pool->area->refs == 1) {
-		area_put(pool, pool->area);
+	if (pool->area && pool->area->share.refs == 1) {
+		area_put(pool->area);
 		pool->area = NULL;
 	}
-	while ((a = pool->areas)) {
+	for (i = pool->least_areas; i; i--) {
+		a = pool->areas;
 		pool->areas = a->next;
+		pool->nareas--;
 		munmap(a->data, AREA_BYTES);
 		free(a);
 	}
-	return pool->cached || pool->area;
+	pool->least_areas = pool->nareas;
+	return pool->cached || pool->area || pool->areas;
 }
 
 /* ---- receive areas ---- */
 
-static struct area *area_new(void)
+static void area_unused(struct ndm_share *share)
 {
-	struct area *a = malloc(sizeof *a);
+	struct area *a = (struct area *)share;
+
+	a->next = a->pool->areas;
+	a->pool->areas = a;
+	a->pool->nareas++;
+}
+
+static struct area *area_new(struct pool *pool)
+{
+	struct area *a = calloc(1, sizeof *a);
 
 	if (!a)
 		return NULL;
@@ -139,35 +151,53 @@ static struct area *area_new(void)
 		free(a);
 		return NULL;
 	}
+	a->pool = pool;
+	a->share = (struct ndm_share){ .at = a->data, .bytes = AREA_BYTES, .free = area_unused };
 	return a;
 }
 
-void area_put(struct pool *pool, struct area *a)
+static void around_unused(struct ndm_share *share)
 {
-	assert(a->refs);
-	if (--a->refs)
-		return;
-	a->next = pool->areas;
-	pool->areas = a;
+	struct area *a = (struct area *)share;
+
+	pool_put(a->pool, a->data, a->filled);
+	free(a);
+}
+
+struct area *pool_area_around(struct pool *pool, void *buffer, size_t bytes)
+{
+	struct area *a = calloc(1, sizeof *a);
+
+	if (!a)
+		return NULL;
+	a->pool = pool;
+	a->filled = bytes;
+	a->data = buffer;
+	a->share = (struct ndm_share){ .at = buffer, .bytes = class_bytes(class_of(bytes)), .refs = 1,
+				       .free = around_unused };
+	return a;
 }
 
 struct area *pool_area(struct pool *pool)
 {
 	struct area *a = pool->area;
 
-	if (a && a->refs == 1)
+	if (a && a->share.refs == 1)
 		a->filled = 0;
 	if (a && AREA_BYTES - a->filled >= AREA_ROOM)
 		return a;
 	if (a)
-		area_put(pool, a);
+		area_put(a);
 	a = pool->areas;
-	if (a)
-		pool->areas = a->next;
-	else
-		a = area_new();
 	if (a) {
-		a->refs = 1;
+		pool->areas = a->next;
+		if (--pool->nareas < pool->least_areas)
+			pool->least_areas = pool->nareas;
+	} else {
+		a = area_new(pool);
+	}
+	if (a) {
+		area_get(a);
 		a->filled = 0;
 	}
 	pool->area = a;
@@ -177,7 +207,7 @@ struct area *pool_area(struct pool *pool)
 struct area *pool_area_whole(struct pool *pool)
 {
 	if (pool->area)
-		area_put(pool, pool->area);
+		area_put(pool->area);
 	pool->area = NULL;
 	return pool_area(pool);
 }
@@ -215,6 +245,7 @@ void pool_fini(struct pool *pool)
 	for (i = 0; i < POOL_CLASSES; i++)
 		class_shrink(pool, i, 0);
 	pool_trim(pool);
+	pool_trim(pool);			/* areas that were in use until the first time */
 	while ((r = pool->requests)) {
 		pool->requests = r->next;
 		free(r);

@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <ndm.h>
+
 #define POOL_MIN_BYTES 4096u
 #define POOL_CLASSES 15				/* 4 KiB << class: up to 64 MiB */
 #define AREA_BYTES (256u << 10)
@@ -19,7 +21,8 @@
 struct request;
 
 struct area {					/* what a receive fills; shared by requests */
-	unsigned refs;
+	struct ndm_share share;			/* first; and by those that keep what was written */
+	struct pool *pool;
 	size_t filled;				/* bytes that belong to somebody */
 	struct area *next;			/* free ones */
 	uint8_t *data;				/* AREA_BYTES */
@@ -34,6 +37,7 @@ struct pool {
 	struct request *requests;		/* free ones */
 	unsigned nrequests;
 	struct area *areas;			/* free ones */
+	unsigned nareas, least_areas;		/* of them; since the last trim */
 	struct area *area;			/* the next receive goes here */
 };
 
@@ -53,7 +57,18 @@ bool pool_trim(struct pool *);
 #define AREA_ROOM (96u << 10)
 struct area *pool_area(struct pool *);
 struct area *pool_area_whole(struct pool *);	/* likewise, with AREA_BYTES free */
-void area_put(struct pool *, struct area *);
+/* One around a buffer, which becomes the area's; NULL: no memory, and it stays the caller's. */
+struct area *pool_area_around(struct pool *, void *buffer, size_t bytes);
+
+static inline void area_get(struct area *a)
+{
+	a->share.refs++;
+}
+
+static inline void area_put(struct area *a)
+{
+	ndm_share_put(&a->share);
+}
 
 /* not zeroed */
 struct request *pool_request_get(struct pool *);

@@ -67,7 +67,7 @@ void request_drop_data(struct request *r)
 	struct pool *pool = &r->conn->worker->pool;
 
 	if (r->area)
-		area_put(pool, r->area);
+		area_put(r->area);
 	r->area = NULL;
 	if (r->buf)
 		pool_put(pool, r->buf, r->buf_bytes);

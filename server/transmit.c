@@ -167,6 +167,7 @@ static void submit(struct conn *c, struct request *r)
 	r->io.extents = &r->extents;
 	r->io.source = NULL;
 	r->io.loan = may_borrow(c, r) ? &r->loan : NULL;
+	r->io.share = r->area ? &r->area->share : NULL;
 	r->io.done = io_done;
 	r->io.error = 0;
 	ndm_io_submit(c->opener, &r->io);
@@ -200,13 +201,27 @@ static void submit_status(struct conn *c, struct request *r, const uint8_t *p, u
 		submit(c, r);
 }
 
+/* What is written lies in a share, so that it need not be copied by whoever wants to keep it. */
+static void buffer_share(struct conn *c, struct request *r)
+{
+	struct area *a = pool_area_around(&c->worker->pool, r->buf, r->buf_bytes);
+
+	if (!a)
+		return;
+	r->area = a;
+	r->buf = NULL;
+}
+
 static void payload_complete(struct conn *c, struct request *r, const uint8_t *payload,
 			     uint64_t bytes)
 {
-	if (r->type == NBD_CMD_BLOCK_STATUS)
+	if (r->type == NBD_CMD_BLOCK_STATUS) {
 		submit_status(c, r, payload, bytes);
-	else
-		submit(c, r);
+		return;
+	}
+	if (r->buf)
+		buffer_share(c, r);
+	submit(c, r);
 }
 
 /* ---- one request ---- */
@@ -219,7 +234,7 @@ static size_t take_payload(struct conn *c, struct request *r, uint64_t payload, 
 	if (have >= payload) {
 		r->iov = (struct iovec){ data, (size_t)payload };
 		r->area = a;
-		a->refs++;
+		area_get(a);
 		payload_complete(c, r, data, payload);
 		return (size_t)payload;
 	}
@@ -329,7 +344,7 @@ static void hold(struct conn *c, struct area *a, const uint8_t *p, size_t have)
 	c->pending = a;
 	c->pending_at = (size_t)(p - a->data);
 	c->pending_bytes = have;
-	a->refs++;
+	area_get(a);
 }
 
 /* All requests in [p, p + have) of area a; the beginning of one more is kept. */
@@ -447,7 +462,7 @@ static bool receive(struct conn *c, size_t *turn_bytes)
 	COUNT(c->worker, bytes_in, (uint64_t)got);
 	c->heard_tick = c->worker->idle_tick;
 	*turn_bytes += (size_t)got;
-	a->refs++;
+	area_get(a);
 	if (rest) {
 		size_t mine = (size_t)got < rest ? (size_t)got : rest;
 
@@ -460,7 +475,7 @@ static bool receive(struct conn *c, size_t *turn_bytes)
 	area_fill(a, room);
 	if (room)
 		parse(c, a, start, room);
-	area_put(pool, a);
+	area_put(a);
 	return (size_t)got == asked || c->tls;
 }
 
@@ -489,7 +504,7 @@ void transmit_again(struct conn *c)
 		c->pending = NULL;
 		if (a) {
 			parse(c, a, a->data + c->pending_at, c->pending_bytes);
-			area_put(&c->worker->pool, a);
+			area_put(a);
 		}
 	}
 	if (c->held || c->closing || (c->partial && c->partial->piece_out))
@@ -534,10 +549,10 @@ void transmit_revive(struct conn *c)
 			conn_drop(c, "too much at once");
 		} else {
 			memcpy(a->data, bytes, c->revive_bytes);
-			a->refs++;
+			area_get(a);
 			area_fill(a, c->revive_bytes);
 			parse(c, a, a->data, c->revive_bytes);
-			area_put(&c->worker->pool, a);
+			area_put(a);
 		}
 	}
 	free(bytes);
@@ -558,10 +573,10 @@ void transmit_start(struct conn *c, const uint8_t *received, size_t bytes)
 		}
 		p = a->data + a->filled;
 		memcpy(p, received, bytes);
-		a->refs++;
+		area_get(a);
 		area_fill(a, bytes);
 		parse(c, a, p, bytes);
-		area_put(&c->worker->pool, a);
+		area_put(a);
 	}
 	if (c->tls && !c->closing && !c->held)
 		worker_again(c);

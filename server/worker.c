@@ -43,7 +43,7 @@ static void trim_later(struct worker *w)
 {
 	struct timeval soon = { .tv_sec = TRIM_SECONDS };
 
-	if (w->trimming || !(w->pool.cached || w->pool.area))
+	if (w->trimming || !(w->pool.cached || w->pool.area || w->pool.areas))
 		return;
 	event_add(w->trim_event, &soon);
 	w->trimming = true;

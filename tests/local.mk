@@ -50,6 +50,7 @@ core_tests += tests/unit/test-ebs
 tests_unit_test_ebs_SOURCES = tests/unit/test-ebs.c tests/unit/box.c tests/unit/box.h
 core_tests += tests/unit/test-multipath
 tests_unit_test_multipath_SOURCES = tests/unit/test-multipath.c tests/unit/box.c tests/unit/box.h
+core_tests += tests/unit/test-multipath-unflushed
 core_tests += tests/unit/test-multipath-golden
 tests_unit_test_multipath_golden_SOURCES = tests/unit/test-multipath-golden.c tests/unit/box.c tests/unit/box.h
 core_tests += tests/unit/test-raid

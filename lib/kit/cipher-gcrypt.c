@@ -20,6 +20,7 @@
 
 #ifdef HAVE_LIBGCRYPT
 #include <gcrypt.h>
+#include <openssl/crypto.h>
 
 struct gcry_kind {
 	const char *name;
@@ -40,13 +41,21 @@ static const struct { const char *name; int mode; } gcry_modes[] = {
 	{ "ctr", GCRY_CIPHER_MODE_CTR },
 };
 
-void cipher_gcrypt_begin(void)
+static CRYPTO_ONCE gcrypt_once = CRYPTO_ONCE_STATIC_INIT;
+
+static void gcrypt_init(void)
 {
 	if (gcry_control(GCRYCTL_INITIALIZATION_FINISHED_P))
 		return;
 	gcry_check_version(NULL);
 	gcry_control(GCRYCTL_DISABLE_SECMEM, 0);
 	gcry_control(GCRYCTL_INITIALIZATION_FINISHED, 0);
+}
+
+/* Constructors run on several threads. */
+void cipher_gcrypt_begin(void)
+{
+	CRYPTO_THREAD_run_once(&gcrypt_once, gcrypt_init);
 }
 
 struct gcry {

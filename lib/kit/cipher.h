@@ -9,8 +9,8 @@
  * allocates while it encrypts.  Keys and what is made of them lie in secret memory: locked
  * where the limit of locked memory permits, left out of core dumps, wiped when freed.
  *
- * OpenSSL does the work where it knows the cipher, else libgcrypt or nettle; composed here is only
- * what none of them has.  Errors: -ENOENT for a name nobody knows, -EINVAL for a key of a wrong length.
+ * OpenSSL does the work where it knows the cipher, else libgcrypt or nettle; AES of short sectors is
+ * libgcrypt's where that is faster (cipher-aes.c); composed here is only what none of them has.  Errors: -ENOENT for a name nobody knows, -EINVAL for a key of a wrong length.
  */
 #ifndef NDM_KIT_CIPHER_H
 #define NDM_KIT_CIPHER_H
@@ -99,6 +99,7 @@ void ndm_aead_free(struct ndm_aead *);
 
 /* ---- makers: one for each file; -ENOENT when the name is not theirs ---- */
 
+int cipher_make_aes(const char *name, struct ndm_cipher **);
 int cipher_make_evp(const char *name, struct ndm_cipher **);
 int cipher_make_gcrypt(const char *name, struct ndm_cipher **);
 int cipher_make_block(const char *name, struct ndm_cipher **);

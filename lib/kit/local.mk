@@ -6,6 +6,7 @@ kit_crypt_sources = \
 	lib/kit/cipher.c \
 	lib/kit/cipher-adiantum.c \
 	lib/kit/cipher-aead.c \
+	lib/kit/cipher-aes.c \
 	lib/kit/cipher-aegis.c \
 	lib/kit/cipher-block.h lib/kit/cipher-block.c \
 	lib/kit/cipher-cast6.h lib/kit/cipher-cast6.c \

@@ -15,8 +15,11 @@
  * was sent: that is a number, and when it has ended all pages up to that number are dropped.
  * Not so those of a path that has failed: they are lost, until they have been written again.
  *
- * Megabytes pass through here that are hardly ever looked at again.  So the bytes go past the
- * caches, and what is known of the pages stands together, apart from them.
+ * Megabytes pass through here that are hardly ever looked at again.  Where the host shares the
+ * memory that it has received them in, a whole page stays there and is not copied.  A share is
+ * mostly larger than what is wanted of it: those that would be kept for too little are left alone.
+ * What is copied goes past the caches, and what is known of the pages stands together, apart from
+ * their bytes.
  */
 #include <string.h>
 
@@ -35,15 +38,18 @@ struct page {
 	uint64_t paths;				/* bits: who took a part of it */
 	uint8_t mask;				/* bits: which sectors count */
 	bool lost;
-	unsigned char *bytes;
+	const unsigned char *bytes;		/* in a share, or a room of ours; NULL: neither yet */
+	struct ndm_share *share;		/* NULL: ours */
 };
 
 #define SLAB_PAGES 64u
 #define LINE_BYTES 64u
+#define SPARSE_BYTES ((uint64_t)1 << 20)	/* of shares that may be kept for little */
 
-struct slab {
-	struct slab *next;
-	struct page pages[SLAB_PAGES];
+struct slab { struct slab *next; struct page pages[SLAB_PAGES]; };
+struct room { struct room *next; };		/* a page's bytes, while they are free */
+struct rooms {
+	struct rooms *next;
 	unsigned char bytes[SLAB_PAGES * PAGE_BYTES + LINE_BYTES];
 };
 
@@ -54,6 +60,11 @@ struct unflushed {
 	struct page *first, *last;
 	struct page *free;
 	struct slab *slabs;
+	struct room *free_room;
+	struct rooms *rooms;
+	uint64_t bytes_max;
+	uint64_t room_bytes, share_bytes;	/* in use; kept, for what is wanted and the rest */
+	uint64_t shared;			/* pages in shares */
 	struct page *at;			/* of the walk */
 	uint64_t seq;
 	bool held;				/* dropping waits */
@@ -68,6 +79,7 @@ struct unflushed *unflushed_new(uint64_t bytes_max)
 		return NULL;
 	u->max_pages = bytes_max / PAGE_BYTES < UINT32_MAX / 4 ? (unsigned)(bytes_max / PAGE_BYTES)
 		       : UINT32_MAX / 4;
+	u->bytes_max = bytes_max;
 	for (u->hash_size = 64; u->hash_size < u->max_pages; u->hash_size *= 2)
 		;
 	u->hash = ndm_calloc(u->hash_size, sizeof *u->hash);
@@ -110,10 +122,117 @@ static void list_add(struct unflushed *u, struct page *p)
 	u->last = p;
 }
 
+/* ---- where the bytes are ---- */
+
+static bool rooms_make(struct unflushed *u)
+{
+	struct rooms *r = ndm_zalloc(sizeof *r);
+	unsigned char *bytes;
+	unsigned i;
+
+	if (!r)
+		return false;
+	r->next = u->rooms;
+	u->rooms = r;
+	bytes = r->bytes + (LINE_BYTES - (uintptr_t)r->bytes % LINE_BYTES) % LINE_BYTES;
+	for (i = SLAB_PAGES; i-- > 0; ) {
+		struct room *room = (struct room *)(void *)(bytes + i * PAGE_BYTES);
+
+		room->next = u->free_room;
+		u->free_room = room;
+	}
+	return true;
+}
+
+static unsigned char *room_get(struct unflushed *u)
+{
+	struct room *room;
+
+	if (u->share_bytes + u->room_bytes + PAGE_BYTES > u->bytes_max ||
+	    (!u->free_room && !rooms_make(u)))
+		return NULL;
+	room = u->free_room;
+	u->free_room = room->next;
+	u->room_bytes += PAGE_BYTES;
+	return (unsigned char *)room;
+}
+
+static void bytes_leave(struct unflushed *u, struct page *p)
+{
+	struct ndm_share *s = p->share;
+	struct room *room;
+
+	if (s) {
+		if (--s->kept == 0) {
+			s->keeper = NULL;
+			u->share_bytes -= s->bytes;
+		}
+		u->shared--;
+		ndm_share_put(s);
+	} else if (p->bytes) {
+		room = (struct room *)(uintptr_t)p->bytes;
+		room->next = u->free_room;
+		u->free_room = room;
+		u->room_bytes -= PAGE_BYTES;
+	}
+	p->share = NULL;
+	p->bytes = NULL;
+}
+
+/* Whether a whole page is to stay in the share that it lies in, if it does. */
+static bool worth_keeping(const struct unflushed *u, const struct ndm_share *s,
+			  const unsigned char *bytes)
+{
+	uintptr_t at = (uintptr_t)bytes, first = s ? (uintptr_t)s->at : 0;
+
+	if (!s || at < first || at + PAGE_BYTES > first + s->bytes)
+		return false;
+	if (s->kept)
+		return s->keeper == u;
+	return u->share_bytes <= 2 * u->shared * PAGE_BYTES + SPARSE_BYTES &&
+	       u->share_bytes + u->room_bytes + s->bytes <= u->bytes_max;
+}
+
+static void share_keep(struct unflushed *u, struct page *p, struct ndm_share *s,
+		       const unsigned char *bytes)
+{
+	s->refs++;
+	if (s->kept++ == 0) {
+		s->keeper = u;
+		u->share_bytes += s->bytes;
+	}
+	u->shared++;
+	bytes_leave(u, p);
+	p->share = s;
+	p->bytes = bytes;
+}
+
+/* The page's bytes, to be changed; NULL: no room. */
+static unsigned char *page_room(struct unflushed *u, struct page *p)
+{
+	const unsigned char *old = p->bytes;
+	unsigned char *room;
+
+	if (old && !p->share)
+		return (unsigned char *)(uintptr_t)old;
+	room = room_get(u);
+	if (!room)
+		return NULL;
+	if (old) {
+		memcpy(room, old, PAGE_BYTES);
+		bytes_leave(u, p);
+	}
+	p->bytes = room;
+	return room;
+}
+
+/* ---- pages ---- */
+
 static void page_drop(struct unflushed *u, struct page *p)
 {
 	if (p->next)
 		__builtin_prefetch(p->next);
+	bytes_leave(u, p);
 	*hash_slot(u, p->number) = p->hash_next;
 	if (u->at == p)
 		u->at = p->next;
@@ -127,16 +246,13 @@ static void page_drop(struct unflushed *u, struct page *p)
 static bool slab_make(struct unflushed *u)
 {
 	struct slab *s = ndm_zalloc(sizeof *s);
-	uintptr_t bytes;
 	unsigned i;
 
 	if (!s)
 		return false;
 	s->next = u->slabs;
 	u->slabs = s;
-	bytes = ((uintptr_t)s->bytes + LINE_BYTES - 1) / LINE_BYTES * LINE_BYTES;
 	for (i = SLAB_PAGES; i-- > 0; ) {
-		s->pages[i].bytes = (unsigned char *)bytes + i * PAGE_BYTES;
 		s->pages[i].next = u->free;
 		u->free = &s->pages[i];
 	}
@@ -155,6 +271,7 @@ static struct page *page_make(struct unflushed *u, struct page **slot, uint64_t 
 		__builtin_prefetch(u->free, 1);
 	p->hash_next = NULL;
 	p->number = number;
+	p->seq = u->seq;
 	p->paths = 0;
 	p->mask = 0;
 	p->lost = false;
@@ -166,10 +283,18 @@ static struct page *page_make(struct unflushed *u, struct page **slot, uint64_t 
 
 void unflushed_free(struct unflushed *u)
 {
+	struct rooms *r;
 	struct slab *s;
+	struct page *p;
 
 	if (!u)
 		return;
+	for (p = u->first; p; p = p->next)
+		bytes_leave(u, p);
+	while ((r = u->rooms)) {
+		u->rooms = r->next;
+		ndm_free(r);
+	}
 	while ((s = u->slabs)) {
 		u->slabs = s->next;
 		ndm_free(s);
@@ -220,25 +345,33 @@ void unflushed_forget(struct unflushed *u, uint64_t sector, uint64_t nr, uint64_
 	}
 }
 
-static void page_put(struct unflushed *u, struct page *p, uint64_t sector, uint64_t nr,
-		     const struct ndm_data *data)
+static bool page_put(struct unflushed *u, struct page *p, uint64_t sector, uint64_t nr,
+		     const struct ndm_data *data, struct ndm_share *share)
 {
 	unsigned first = sector % PAGE_SECTORS, i;
-	const void *flat = ndm_data_flat(data, nr * NDM_SECTOR_BYTES);
-	unsigned char *to = p->bytes + first * NDM_SECTOR_BYTES;
+	const unsigned char *flat = ndm_data_flat(data, nr * NDM_SECTOR_BYTES);
+	unsigned char *to;
 
-	if (flat)
-		stream_copy(to, flat, nr * NDM_SECTOR_BYTES);
-	else
-		ndm_data_from(data, nr * NDM_SECTOR_BYTES, to);
+	if (nr == PAGE_SECTORS && flat && worth_keeping(u, share, flat)) {
+		share_keep(u, p, share, flat);
+	} else {
+		to = page_room(u, p);
+		if (!to)
+			return false;
+		if (flat)
+			stream_copy(to + first * NDM_SECTOR_BYTES, flat, nr * NDM_SECTOR_BYTES);
+		else
+			ndm_data_from(data, nr * NDM_SECTOR_BYTES, to + first * NDM_SECTOR_BYTES);
+	}
 	p->mask |= page_bits(p->number, sector, nr);
 	for (i = first; i < first + nr; i++)
 		p->sector_seq[i] = u->seq;
 	p->seq = u->seq;
-	if (u->last == p)
-		return;
-	list_del(u, p);
-	list_add(u, p);
+	if (u->last != p) {
+		list_del(u, p);
+		list_add(u, p);
+	}
+	return true;
 }
 
 bool unflushed_note(struct unflushed *u, unsigned path, const struct ndm_bio *bio)
@@ -247,6 +380,8 @@ bool unflushed_note(struct unflushed *u, unsigned path, const struct ndm_bio *bi
 	struct ndm_data data = bio->data;
 	struct page **slot, *p;
 
+	if (u->held)				/* bytes have to stay where they are */
+		return false;
 	u->seq++;
 	while (nr) {
 		number = sector / PAGE_SECTORS;
@@ -258,7 +393,8 @@ bool unflushed_note(struct unflushed *u, unsigned path, const struct ndm_bio *bi
 		if (!p)
 			return false;
 		p->paths |= (uint64_t)1 << path % 64;
-		page_put(u, p, sector, n, &data);
+		if (!page_put(u, p, sector, n, &data, bio->share))
+			return false;
 		data = ndm_data_skip(data, n * NDM_SECTOR_BYTES);
 		sector += n;
 		nr -= n;
@@ -320,7 +456,7 @@ bool unflushed_lost(const struct unflushed *u)
 
 bool unflushed_half_full(const struct unflushed *u)
 {
-	return u->npages > u->max_pages / 2;
+	return u->npages > u->max_pages / 2 || u->share_bytes + u->room_bytes > u->bytes_max / 2;
 }
 
 uint64_t unflushed_bytes(const struct unflushed *u)

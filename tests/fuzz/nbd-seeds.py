@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""nbd-seeds.py handshake|transmit: first inputs, one file each, in the current folder."""
+"""nbd-seeds.py handshake|transmit|nbd-wire: first inputs, one file each, in the current folder."""
 import struct
 import sys
 
@@ -50,10 +50,25 @@ def transmissions():
             yield bytes([how]) + one
 
 
-make = dict(handshake=handshakes, transmit=transmissions)[sys.argv[1]]
+def servers():
+    """What a server says (fuzz-nbd-wire.c): choices, an export perhaps, requests, records."""
+    def ask(op, sector=0, sectors=8, flags=0, half=0):
+        return bytes([op, flags, sector, sectors - 1] + ([half] if op < 2 else []))
+    odd = struct.pack(">QHIII", 1 << 20, 0x56D, 1, 4096, 65536)
+    every = [ask(0), ask(1), ask(2, 0, 1), ask(3), ask(4), ask(5), ask(6), ask(0, 3, 150, 0, 77)]
+    for head in b"\0", b"\1", b"\2" + odd, b"\3" + odd, b"\3" + struct.pack(">QHIII", 1 << 40, 3, 512, 512, 512):
+        yield head + b"\7" + b"".join(every) + b"".join(bytes([slot << 3, 1, 1]) for slot in range(8))
+        for n, one in enumerate(every):
+            yield head + b"\0" + one + b"\0\1\1" + b"\2" + bytes([0x83, 0, 0, 0, 1])
+            yield head + b"\0" + one + b"".join(b"\2" + bytes([2 * t, 0, 0, 12, 0, 3, 1, 2, 3]) for t in range(10))
+    yield b"\1\0" + ask(0) + b"\7\x20" + struct.pack(">IHHQIQ", 0x668E33EF, 0, 1, 1 << 32, 520, 0)
+    yield b"\1\0" + ask(5) + b"\7\x20" + struct.pack(">IHHQIIII", 0x668E33EF, 1, 5, 1 << 32, 12, 1, 4096, 3)
+
+
+make = dict(handshake=handshakes, transmit=transmissions, **{"nbd-wire": servers})[sys.argv[1]]
 n = 0
 for seed in make():
-    for piece in 0, 3, 40:
+    for piece in (0, 3, 40) if sys.argv[1] != "nbd-wire" else (0,):
         with open("seed-%03d" % n, "wb") as f:
-            f.write(bytes([piece]) + seed)
+            f.write(seed if sys.argv[1] == "nbd-wire" else bytes([piece]) + seed)
         n += 1

@@ -178,7 +178,7 @@ takeover)
 	    open("seed-%02d" % i, "wb").write(s)
 	END
 	;;
-handshake | transmit)
+handshake | transmit | nbd-wire)
 	python3 "$tests/fuzz/nbd-seeds.py" "$name"
 	;;
 *)

@@ -17,6 +17,52 @@ struct request {
 	struct iovec iov;
 };
 
+/*
+ * Writes lie in areas that several of them share and that targets may keep, as in ndmd.  What
+ * nobody is counted in for any more is overwritten at once: whoever still looks gets rubbish.
+ */
+#define AREA_BYTES 16384u
+
+struct io_area {
+	struct ndm_share share;			/* first */
+	size_t filled;
+	uint8_t bytes[];
+};
+
+static void area_unused(struct ndm_share *share)
+{
+	struct io_area *a = (struct io_area *)share;
+
+	memset(a->bytes, 0xdb, share->bytes);
+	free(a);
+}
+
+void io_area_leave(struct sim *s)
+{
+	if (s->area)
+		ndm_share_put(&s->area->share);
+	s->area = NULL;
+}
+
+/* Room for so many bytes, with the caller counted in. */
+static struct io_area *area_get(struct sim *s, size_t bytes, uint8_t **room)
+{
+	size_t all = bytes > AREA_BYTES ? bytes : AREA_BYTES;
+	struct io_area *a = s->area;
+
+	if (!a || a->share.bytes - a->filled < bytes) {
+		io_area_leave(s);
+		s->area = a = malloc(sizeof *a + all);
+		a->share = (struct ndm_share){ .at = a->bytes, .bytes = all, .refs = 1,
+					       .free = area_unused };
+		a->filled = 0;
+	}
+	*room = a->bytes + a->filled;
+	a->filled += bytes;
+	a->share.refs++;
+	return a;
+}
+
 /* Fails the trial for what a read should not have seen. */
 static void bad_read(struct sim_dev *dev, uint64_t sector, const struct ndm_str *why)
 {
@@ -86,7 +132,7 @@ static void request_begin(struct request *r, uint64_t sector, uint64_t nr)
 }
 
 static int run(struct sim_dev *dev, enum ndm_op op, unsigned flags, uint64_t sector, uint64_t nr,
-	       void *bytes, bool watched)
+	       void *bytes, bool watched, struct ndm_share *share)
 {
 	struct sim *s = dev->sim;
 	struct ndm_loop *here = sim_loop(s), *there = ndm_opener_loop(dev->opener);
@@ -100,6 +146,7 @@ static int run(struct sim_dev *dev, enum ndm_op op, unsigned flags, uint64_t sec
 	r->io = (struct ndm_io){
 		.op = op, .flags = flags, .done = request_done,
 		.offset = sector * NDM_SECTOR_BYTES, .bytes = nr * NDM_SECTOR_BYTES,
+		.share = share,
 	};
 	if (bytes)
 		r->io.data = (struct ndm_data){ .iov = &r->iov, .iovcnt = 1 };
@@ -122,20 +169,26 @@ static int run(struct sim_dev *dev, enum ndm_op op, unsigned flags, uint64_t sec
 
 int sim_io(struct sim_dev *dev, enum ndm_op op, unsigned flags, uint64_t sector, uint64_t nr)
 {
+	struct io_area *area = NULL;
 	uint8_t *bytes = NULL;
 	int error;
 
-	if (op == NDM_READ || op == NDM_WRITE)
+	if (op == NDM_READ)
 		bytes = malloc(nr * NDM_SECTOR_BYTES);
-	error = run(dev, op, flags, sector, nr, bytes, true);
-	free(bytes);
+	else if (op == NDM_WRITE)
+		area = area_get(dev->sim, nr * NDM_SECTOR_BYTES, &bytes);
+	error = run(dev, op, flags, sector, nr, bytes, true, area ? &area->share : NULL);
+	if (area)
+		ndm_share_put(&area->share);
+	else
+		free(bytes);
 	return error;
 }
 
 int sim_raw(struct sim_dev *dev, enum ndm_op op, unsigned flags, uint64_t sector, uint64_t nr,
 	    void *bytes)
 {
-	return run(dev, op, flags, sector, nr, bytes, false);
+	return run(dev, op, flags, sector, nr, bytes, false, NULL);
 }
 
 /* ---- verify ---- */
@@ -163,9 +216,9 @@ void sim_verify(struct sim_dev *dev)
 		nr = step * (1 + sim_dice(dev->sim, 64 / step));
 		if (nr > sim_dev_nr(dev) - sector)
 			nr = sim_dev_nr(dev) - sector;
-		error = run(dev, NDM_READ, 0, sector, nr, bytes, !dev->unsettled);
+		error = run(dev, NDM_READ, 0, sector, nr, bytes, !dev->unsettled, NULL);
 		if (error && dev->sim->alloc_fired)
-			error = run(dev, NDM_READ, 0, sector, nr, bytes, !dev->unsettled);
+			error = run(dev, NDM_READ, 0, sector, nr, bytes, !dev->unsettled, NULL);
 		if (error)
 			sim_fail(dev->sim, "%s: verify: reading %llu+%llu: %s", dev->name,
 				 (unsigned long long)sector, (unsigned long long)nr,

@@ -122,6 +122,10 @@ const struct sim_fault *fault_hit(struct sim_disk *, const struct ndm_bio *);
 void faults_free(struct sim *);
 bool alloc_countdown(size_t bytes);
 
+/* ---- requests (io.c) ---- */
+
+void io_area_leave(struct sim *);
+
 /* ---- oracle (oracle.c) ---- */
 
 struct oracle;
@@ -224,6 +228,7 @@ struct sim {
 	unsigned tasks;				/* of sim_spawn() */
 	struct ndm_waitq join_q;
 	struct ndm_str text, why;		/* replies; reasons */
+	struct io_area *area;			/* what the next write is put into (io.c) */
 	int error;
 	bool alloc_fired;
 };

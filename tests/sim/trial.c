@@ -406,6 +406,7 @@ static void sim_free(struct sim *s)
 	devs_free(s);
 	disks_free(s);
 	faults_free(s);
+	io_area_leave(s);
 	ndm_str_free(&s->text);
 	ndm_str_free(&s->why);
 	free(s->private_data);

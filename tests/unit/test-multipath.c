@@ -332,6 +332,72 @@ static void checker(struct box *b)
 	assert_string_equal(box_status(b, "m"), "2 0 0 0 2 1 A 0 1 0 box:a A 1 E 0 1 0 box:b A 0 ");
 }
 
+/* ---- failback ---- */
+
+/* Whether the next request goes down this path, the only one of its group. */
+static bool uses(struct box *b, struct ndm_store *m, const char *path)
+{
+	char words[64];
+
+	assert_int_equal(ndm_rw(m, NDM_READ, 0, 0, 1, buf), 0);
+	snprintf(words, sizeof words, "A 0 1 0 %s A", path);
+	return strstr(box_status(b, "m"), words) != NULL;
+}
+
+/* The better group fails under a request, and is well again. */
+static void outage(struct box *b, struct box_disk *a, struct ndm_store *m)
+{
+	a->fail_ops = 1 << NDM_READ;
+	a->error = -EIO;
+	assert_true(uses(b, m, "box:b"));
+	a->fail_ops = 0;
+}
+
+static void failback(struct box *b)
+{
+	struct box_disk *a = box_disk(b, "a", 64, 0);
+	const uint64_t second = 1000000000;
+	struct ndm_store *m;
+	uint32_t events;
+
+	box_disk(b, "b", 64, 0);
+	m = box_up(b, "m", "0 40 multipath 4 queue_if_no_path ndm_checker 1000 300 0 2 1 "
+			   "round-robin 0 1 1 box:a 1 round-robin 0 1 1 box:b 1");
+	/* manual is what it is without a word */
+	outage(b, a, m);
+	ndm_sleep(box_loop(b), 5 * second);
+	assert_non_null(strstr(box_status(b, "m"), "box:a A 1 "));
+	assert_true(uses(b, m, "box:b"));
+	assert_string_equal(box_message(b, "m", "switch_group 1"), "");
+	assert_true(uses(b, m, "box:a"));
+
+	assert_string_equal(box_message(b, "m", "failback immediate"), "");
+	outage(b, a, m);
+	events = box_event_nr(b, "m");
+	ndm_sleep(box_loop(b), 2 * second);
+	assert_int_equal(box_event_nr(b, "m"), events + 2);	/* it is back; so are we */
+	assert_true(uses(b, m, "box:a"));
+
+	assert_string_equal(box_message(b, "m", "failback 4"), "");
+	outage(b, a, m);
+	ndm_sleep(box_loop(b), 3 * second);
+	assert_non_null(strstr(box_status(b, "m"), "box:a A 3 "));
+	assert_true(uses(b, m, "box:b"));
+	ndm_sleep(box_loop(b), 4 * second);
+	assert_true(uses(b, m, "box:a"));
+
+	/* followover: not because the group is better, but when it gets its first path */
+	assert_string_equal(box_message(b, "m", "failback manual"), "");
+	outage(b, a, m);
+	ndm_sleep(box_loop(b), 2 * second);
+	assert_string_equal(box_message(b, "m", "failback followover"), "");
+	ndm_sleep(box_loop(b), 5 * second);
+	assert_true(uses(b, m, "box:b"));
+	assert_string_equal(box_message(b, "m", "fail_path box:a"), "");
+	ndm_sleep(box_loop(b), 3 * second);
+	assert_true(uses(b, m, "box:a"));
+}
+
 /* What comes back with other data is not what went. */
 static void other_disk(struct box *b)
 {
@@ -372,6 +438,24 @@ static void enough_of_waiting(struct box *b)
 	assert_string_equal(box_table(b, "m"), "1 queue_if_no_path 0 1 1 round-robin 0 1 1 box:a 1 ");
 }
 
+/* no_path_retry fail: the first check without a path is the last, whatever waits */
+static void no_waiting(struct box *b)
+{
+	struct box_disk *a = box_disk(b, "a", 64, 0);
+	struct ndm_store *m;
+	struct box_io r;
+	uint64_t now = ndm_now(box_loop(b));
+
+	m = box_up(b, "m", "0 40 multipath 6 queue_if_no_path ndm_checker 1000 300 ndm_no_path_retry fail "
+			   "0 1 1 round-robin 0 1 1 box:a 1");
+	a->fail_ops = 1 << NDM_READ;
+	a->error = -EIO;
+	box_start(b, &r, m, NDM_READ, 0, 1, buf);
+	box_wait(&r);
+	assert_int_equal(r.bio.error, -EIO);
+	assert_in_range(ndm_now(box_loop(b)) - now, 0, 1000000000);
+}
+
 static void refused(struct box *b)
 {
 	const char *why;
@@ -402,6 +486,8 @@ BOX_DEFINE(flushes)
 BOX_DEFINE(only_when_answered)
 BOX_DEFINE(messages)
 BOX_DEFINE(checker)
+BOX_DEFINE(failback)
+BOX_DEFINE(no_waiting)
 BOX_DEFINE(other_disk)
 BOX_DEFINE(enough_of_waiting)
 BOX_DEFINE(refused)
@@ -420,6 +506,8 @@ int main(void)
 		BOX_TEST(only_when_answered),
 		BOX_TEST(messages),
 		BOX_TEST(checker),
+		BOX_TEST(failback),
+		BOX_TEST(no_waiting),
 		BOX_TEST(other_disk),
 		BOX_TEST(enough_of_waiting),
 		BOX_TEST(refused),
