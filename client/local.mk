@@ -19,7 +19,7 @@ client_ndm_SOURCES += client/nbd.h client/nbd.c client/cryptsetup/cryptsetup.h c
 	client/cryptsetup/disk.c client/cryptsetup/format.c client/cryptsetup/header.c \
 	client/cryptsetup/kdf.c client/cryptsetup/keys.c client/cryptsetup/main.c \
 	client/cryptsetup/open.c client/cryptsetup/options.c client/cryptsetup/reencrypt.c \
-	client/cryptsetup/reencrypt-begin.c \
+	client/cryptsetup/reencrypt-begin.c client/cryptsetup/reencrypt1.c \
 	client/cryptsetup/secret.c
 client_ndm_SOURCES += client/replay/replay.h client/replay/explore.c client/replay/log.c \
 	client/replay/main.c client/replay/serve.c client/replay/shrink.c client/replay/state.c

@@ -152,6 +152,31 @@ int ndm_luks_reencrypt_unlock(struct ndm_luks *, const void *pass, size_t pass_b
 int ndm_luks_reencrypt_step(struct ndm_luks *, struct ndm_luks_io *data, const struct ndm_luks_keys *,
 			    uint64_t most, uint64_t *done, uint64_t *total);
 
+/* ---- the same for LUKS1, as cryptsetup does it: both headers and a log are in files ---- */
+
+struct ndm_luks1_change {
+	enum ndm_luks_change how;
+	struct ndm_luks_io *data, *log;		/* the log grows, up to a few MiB */
+	struct ndm_luks *old, *fresh;		/* loaded from their files; NULL: plain data */
+	struct ndm_luks_keys keys;
+	uint64_t bytes;				/* of the data; 0: all of the device */
+	bool keep;				/* the key and the cipher: only the header is another */
+	char uuid[41];				/* by which the log knows its device */
+	/* as the log says; offset: bytes done, or backward those that are left */
+	bool backward;
+	uint64_t offset, hot;
+	char why[192];
+};
+int ndm_luks1_begin(struct ndm_luks1_change *);		/* writes the log */
+int ndm_luks1_load(struct ndm_luks1_change *);		/* reads it: how, backward, offset, hot */
+/* The next piece, as ndm_luks_reencrypt_step() does it; bytes written are in their place when it returns. */
+int ndm_luks1_step(struct ndm_luks1_change *, uint64_t most, uint64_t *done, uint64_t *total);
+bool ndm_luks1_done(const struct ndm_luks1_change *);
+int ndm_luks1_clear(struct ndm_luks1_change *);		/* decrypted: what is behind the data */
+int ndm_luks1_install(struct ndm_luks1_change *, struct ndm_luks_io *device);	/* the fresh header */
+int ndm_luks1_mark(struct ndm_luks_io *device);		/* not to be opened meanwhile */
+bool ndm_luks1_marked(struct ndm_luks_io *device, char uuid[41]);
+
 /* ---- tables ---- */
 
 struct ndm_luks_options {

@@ -37,7 +37,8 @@ enum cs_option {
 	CS_TIMEOUT, CS_TOKEN_ID, CS_TOKEN_ONLY, CS_TOKEN_REPLACE, CS_TOKEN_TYPE, CS_TRIES, CS_TYPE,
 	CS_UNBOUND, CS_USAGE, CS_USE_RANDOM, CS_USE_URANDOM, CS_UUID, CS_VERBOSE, CS_VERIFY,
 	CS_VERSION, CS_DECRYPT, CS_ENCRYPT, CS_HOTZONE_SIZE, CS_INIT_ONLY, CS_RESILIENCE,
-	CS_RESILIENCE_HASH, CS_RESUME_ONLY, CS_REDUCE, CS_FORCE_OFFLINE, CS_END
+	CS_RESILIENCE_HASH, CS_RESUME_ONLY, CS_REDUCE, CS_FORCE_OFFLINE, CS_KEEP_KEY,
+	CS_BLOCK_SIZE, CS_IGNORED, CS_ACTIVE_NAME, CS_END
 };
 
 struct cs {
@@ -102,13 +103,19 @@ struct work {
 	struct ndm_luks_keys keys;
 	struct secret secret[NDM_LUKS_SLOTS];
 	struct ndm_luks_pass pass[NDM_LUKS_SLOTS];
+	int slot[NDM_LUKS_SLOTS];
 	unsigned n;
 };
+int reencrypt_ask(struct work *);		/* passphrases of all slots, and the key */
+int reencrypt_key(struct work *);		/* the fresh one */
 int reencrypt_open(struct work *);		/* header and data, to be changed */
 int reencrypt_begin(struct work *);
 /* w->l and w->data of what has no header yet, or shall lose it, are there then */
 int encrypt_begin(struct work *);
 int decrypt_begin(struct work *);
+/* reencrypt1.c: of LUKS1.  Is there one that has begun, by a mark on the device or by its log? */
+bool reencrypt1_begun(struct work *, char uuid[41]);
+int reencrypt1(struct work *, const char *uuid);	/* uuid NULL: it shall begin */
 
 /* kdf.c: --pbkdf and its costs, measured where they are not forced */
 int kdf_choose(struct cs *cs, int version, const char *hash, struct ndm_luks_kdf *);
@@ -119,7 +126,7 @@ struct dm_lines { const struct ndm_luks_line *line; unsigned n; };
 int dm_create(struct cs *cs, const char *name, const char *uuid, struct dm_lines, bool read_only);
 int dm_remove(struct cs *cs, const char *name, bool quiet);
 bool dm_exists(struct cs *cs, const char *name);
-bool dm_uuid_in_use(struct cs *cs, const char *uuid);	/* a LUKS device of this uuid is open */
+bool dm_uuid_in_use(struct cs *cs, int version, const char *uuid);	/* a LUKS device of this uuid is open */
 char *dm_uuid(const char *type, const char *uuid, const char *name);
 int dm_table(struct cs *cs, const char *name, enum task_type, struct task **);
 

@@ -38,10 +38,10 @@ bool dm_exists(struct cs *cs, const char *name)
 }
 
 /* Where no ndmd answers, none of its devices is open. */
-bool dm_uuid_in_use(struct cs *cs, const char *uuid)
+bool dm_uuid_in_use(struct cs *cs, int version, const char *uuid)
 {
 	struct task *names = task_new(cs->client, TASK_NAMES), *t;
-	char *begin = dm_uuid("LUKS2", uuid, "");
+	char *begin = dm_uuid(version == 1 ? "LUKS1" : "LUKS2", uuid, "");
 	struct name_entry entry = { 0 };
 	bool found = false;
 

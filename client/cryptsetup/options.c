@@ -16,9 +16,11 @@ enum kind { FLAG, TEXT, NUMBER, SIZE };
 struct known { const char *name; enum cs_option option; enum kind kind; char letter; const char *help; };
 
 static const struct known known[] = {
+	{ "active-name", CS_ACTIVE_NAME, TEXT, 0, NULL },
 	{ "align-payload", CS_ALIGN_PAYLOAD, NUMBER, 0, "SECTORS  the data begins at a multiple of it" },
 	{ "allow-discards", CS_ALLOW_DISCARDS, FLAG, 0, "discards are passed down" },
 	{ "batch-mode", CS_BATCH_MODE, FLAG, 'q', "no questions" },
+	{ "block-size", CS_BLOCK_SIZE, NUMBER, 0, "MIB  reencrypt, LUKS1: at work at a time" },
 	{ "cancel-deferred", CS_CANCEL_DEFERRED, FLAG, 0, "close: take --deferred back" },
 	{ "cipher", CS_CIPHER, TEXT, 'c', "CIPHER  as in a crypt table: aes-xts-plain64" },
 	{ "debug", CS_DEBUG, FLAG, 0, "accepted" },
@@ -47,6 +49,7 @@ static const struct known known[] = {
 	{ "iter-time", CS_ITER_TIME, NUMBER, 'i', "MS  how long a passphrase shall take" },
 	{ "iv-large-sectors", CS_IV_LARGE, FLAG, 0, "plain: IVs count encryption sectors" },
 	{ "json-file", CS_JSON_FILE, TEXT, 0, "FILE  of a token; - is standard input or output" },
+	{ "keep-key", CS_KEEP_KEY, FLAG, 0, "reencrypt, LUKS1: another hash or cost, the same key" },
 	{ "key-description", CS_KEY_DESCRIPTION, TEXT, 0, "TEXT  of a keyring token" },
 	{ "key-file", CS_KEY_FILE, TEXT, 'd', "FILE  holds the passphrase; - is standard input" },
 	{ "key-size", CS_KEY_SIZE, NUMBER, 's', "BITS" },
@@ -77,6 +80,8 @@ static const struct known known[] = {
 	{ "persistent", CS_PERSISTENT, FLAG, 0, "open: flags for the table are kept in the header" },
 	{ "priority", CS_PRIORITY, TEXT, 0, "ignore, normal or prefer; of a keyslot" },
 	{ "new", CS_ENCRYPT, FLAG, 0, NULL },
+	{ "progress-frequency", CS_IGNORED, NUMBER, 0, "accepted" },
+	{ "progress-json", CS_IGNORED, FLAG, 0, "accepted" },
 	{ "reduce-device-size", CS_REDUCE, SIZE, 0, "BYTES  reencrypt --encrypt: free at the device's end" },
 	{ "readonly", CS_READONLY, FLAG, 'r', "" },
 	{ "refresh", CS_REFRESH, FLAG, 0, "open: the device exists; load it anew" },
@@ -98,12 +103,15 @@ static const struct known known[] = {
 	{ "type", CS_TYPE, TEXT, 'M', "luks, luks1, luks2 or plain" },
 	{ "unbound", CS_UNBOUND, FLAG, 0, "accepted" },
 	{ "usage", CS_USAGE, FLAG, 0, "" },
+	{ "use-directio", CS_IGNORED, FLAG, 0, "accepted" },
+	{ "use-fsync", CS_IGNORED, FLAG, 0, "accepted: it is always so" },
 	{ "use-random", CS_USE_RANDOM, FLAG, 0, "accepted" },
 	{ "use-urandom", CS_USE_URANDOM, FLAG, 0, "accepted" },
 	{ "uuid", CS_UUID, TEXT, 0, "UUID" },
 	{ "verbose", CS_VERBOSE, FLAG, 'v', "say how it went" },
 	{ "verify-passphrase", CS_VERIFY, FLAG, 'y', "ask twice" },
 	{ "version", CS_VERSION, FLAG, 'V', "" },
+	{ "write-log", CS_IGNORED, FLAG, 0, "accepted: it is always so" },
 };
 
 #define NKNOWN (sizeof known / sizeof *known)

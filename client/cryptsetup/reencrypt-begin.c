@@ -16,7 +16,7 @@ static int kdf_for(struct work *w, int slot, struct ndm_luks_kdf *kdf)
 
 	if (given(cs, CS_PBKDF) || given(cs, CS_PBKDF_ITERATIONS) || given(cs, CS_PBKDF_MEMORY) ||
 	    given(cs, CS_ITER_TIME) || given(cs, CS_HASH))
-		return kdf_choose(cs, 2, given(cs, CS_HASH) ? text(cs, CS_HASH) : "sha256", kdf);
+		return kdf_choose(cs, ndm_luks_version(w->l), given(cs, CS_HASH) ? text(cs, CS_HASH) : "sha256", kdf);
 	return ndm_luks_slot_kdf(w->l, slot, kdf);
 }
 
@@ -44,12 +44,13 @@ static int ask(struct work *w, int slot)
 	free(prompt);
 	if (err < 0)
 		return err;
+	w->slot[w->n] = slot;
 	w->pass[w->n] = (struct ndm_luks_pass){ .pass = s->bytes, .bytes = s->n };
 	return kdf_for(w, slot, &w->pass[w->n++].kdf);
 }
 
 /* All slots that shall go on being there; the others are lost with the old key. */
-static int ask_all(struct work *w)
+int reencrypt_ask(struct work *w)
 {
 	struct cs *cs = w->cs;
 	struct ndm_luks_kdf kdf;
@@ -73,12 +74,17 @@ static int ask_all(struct work *w)
 	return err;
 }
 
-static int new_key(struct work *w)
+int reencrypt_key(struct work *w)
 {
 	struct cs *cs = w->cs;
 	struct secret s;
 	int err;
 
+	if (given(cs, CS_KEEP_KEY)) {
+		w->keys.fresh_bytes = w->keys.old_bytes;
+		memcpy(w->keys.fresh, w->keys.old, w->keys.old_bytes);
+		return 0;
+	}
 	w->keys.fresh_bytes = number(cs, CS_KEY_SIZE, 8 * w->keys.old_bytes) / 8;
 	if (!w->keys.fresh_bytes || w->keys.fresh_bytes > NDM_LUKS_KEY_MAX) {
 		say("Key size makes no sense.");
@@ -125,12 +131,8 @@ int reencrypt_begin(struct work *w)
 		say("Unsupported encryption sector size.");
 		return -EINVAL;
 	}
-	if (ndm_luks_version(w->l) != 2) {
-		say("Only LUKS2 devices can be re-encrypted here; for LUKS1 use 'cryptsetup convert' first.");
-		return -EINVAL;
-	}
-	err = ask_all(w);
-	err = err ? err : new_key(w);
+	err = reencrypt_ask(w);
+	err = err ? err : reencrypt_key(w);
 	want.npasses = w->n;
 	if (err)
 		return err;

@@ -66,7 +66,7 @@ int reencrypt_open(struct work *w)
 		err = disk_open(cs, w->device, true, false, &w->apart);
 		w->data = &w->apart;
 	}
-	if (!err && dm_uuid_in_use(cs, ndm_luks_uuid(w->l))) {
+	if (!err && dm_uuid_in_use(cs, ndm_luks_version(w->l), ndm_luks_uuid(w->l))) {
 		say("Device %s is still in use: it is re-encrypted only while it is closed.", w->device);
 		err = -EBUSY;
 	}
@@ -110,19 +110,24 @@ static int begin_or_resume(struct work *w)
 {
 	struct cs *cs = w->cs;
 	bool there = header_there(w);
+	char uuid[41];
 	int err = 0;
 
 	if (given(cs, CS_ENCRYPT) && given(cs, CS_DECRYPT)) {
 		say("Options --encrypt and --decrypt cannot be combined.");
 		return -EINVAL;
 	}
+	if (reencrypt1_begun(w, uuid))
+		return reencrypt1(w, uuid);
 	if (!there && !given(cs, CS_RESUME_ONLY) && given(cs, CS_ENCRYPT))
-		return encrypt_begin(w);
+		return given(cs, CS_TYPE) && !strcmp(text(cs, CS_TYPE), "luks1") ? reencrypt1(w, NULL) : encrypt_begin(w);
 	if (!there && !given(cs, CS_RESUME_ONLY) && given(cs, CS_DECRYPT))
 		return decrypt_begin(w);
 	err = reencrypt_open(w);
 	if (err)
 		return err;
+	if (ndm_luks_version(w->l) == 1 && !given(cs, CS_RESUME_ONLY) && !given(cs, CS_ENCRYPT))
+		return reencrypt1(w, NULL);
 	if (ndm_luks_reencrypting(w->l))
 		return resume(w);
 	if (given(cs, CS_RESUME_ONLY)) {
@@ -148,12 +153,17 @@ int cs_reencrypt(struct cs *cs)
 	uint8_t *keys = ndm_luks_secret(2 * NDM_LUKS_KEY_MAX);
 	int err;
 
+	if (given(cs, CS_ACTIVE_NAME)) {
+		say("Only a device that is closed can be re-encrypted here, not an active one.");
+		ndm_luks_secret_free(keys, 2 * NDM_LUKS_KEY_MAX);
+		return -EINVAL;
+	}
 	if (!keys)
 		return -ENOMEM;
 	w.keys.old = keys;
 	w.keys.fresh = keys + NDM_LUKS_KEY_MAX;
 	err = begin_or_resume(&w);
-	if (!err && !given(cs, CS_INIT_ONLY))
+	if (!err && !given(cs, CS_INIT_ONLY) && w.l && ndm_luks_version(w.l) == 2)
 		err = go_on(&w);
 	while (w.n)
 		secret_free(&w.secret[--w.n]);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * cipher-block.c - ecb, cbc and ctr of block ciphers that come as one block at a time: our own cast6;
+ * cipher-block.c - ecb, cbc and ctr of block ciphers that come as one block at a time: our own cast6 and fcrypt;
  * from nettle the key lengths that libgcrypt lacks, twofish with 24 bytes and cast5 with less than
  * 11 (12 rounds then, as RFC 2144 has it), and des, for volumes of old.
  */
@@ -92,8 +92,30 @@ static const struct cipher_block block_des3 = {
 };
 #endif
 
+/* The kernel's: a block of one byte that stays as it is.  Modes are more than nothing, even so. */
+static int null_setkey(void *state, const uint8_t *key, size_t bytes)
+{
+	(void)state;
+	(void)key;
+	return bytes ? -EINVAL : 0;
+}
+
+static void null_block(const void *state, bool encrypt, const uint8_t *in, uint8_t *out)
+{
+	(void)state;
+	(void)encrypt;
+	*out = *in;
+}
+
+static const struct cipher_block block_null = {
+	.name = "cipher_null", .block_bytes = 1, .state_bytes = 1, .mb_per_s = 200,
+	.setkey = null_setkey, .block = null_block,
+};
+
 static const struct cipher_block *const blocks[] = {
-	&cipher_block_cast6,
+	&block_null,
+
+	&cipher_block_cast6, &cipher_block_fcrypt,
 #ifdef HAVE_NETTLE
 	&block_twofish, &block_cast5, &block_des, &block_des3,
 #endif
@@ -221,6 +243,8 @@ int cipher_make_block(const char *name, struct ndm_cipher **out)
 
 	if (!kind)
 		return -ENOENT;
+	if (mode == MODE_CTR && kind->block_bytes < 4)
+		return -EINVAL;			/* no room for a counter */
 	b = ndm_zalloc(sizeof *b);
 	if (!b)
 		return -ENOMEM;

@@ -16,6 +16,6 @@ struct cipher_block {
 	void (*block)(const void *state, bool encrypt, const uint8_t *in, uint8_t *out);
 };
 
-extern const struct cipher_block cipher_block_cast6;
+extern const struct cipher_block cipher_block_cast6, cipher_block_fcrypt;
 
 #endif

@@ -154,15 +154,15 @@ static int whiten_unit(struct composed *c, bool encrypt, const uint8_t *iv, cons
 
 /* ---- cts, pcbc ---- */
 
-static void swap_blocks(uint8_t *p, size_t bytes)
+static void swap_blocks(uint8_t *p, size_t bytes, unsigned block)
 {
 	uint8_t last[BLOCK];
 
-	if (bytes <= BLOCK)
+	if (bytes <= block)
 		return;
-	memcpy(last, p + bytes - BLOCK, BLOCK);
-	memcpy(p + bytes - BLOCK, p + bytes - 2 * BLOCK, BLOCK);
-	memcpy(p + bytes - 2 * BLOCK, last, BLOCK);
+	memcpy(last, p + bytes - block, block);
+	memcpy(p + bytes - block, p + bytes - 2 * block, block);
+	memcpy(p + bytes - 2 * block, last, block);
 }
 
 static int cts_unit(struct composed *c, bool encrypt, uint8_t *iv, const uint8_t *in, uint8_t *out,
@@ -172,12 +172,12 @@ static int cts_unit(struct composed *c, bool encrypt, uint8_t *iv, const uint8_t
 
 	if (encrypt) {
 		err = ndm_cipher_crypt(c->data, true, iv, in, out, bytes, 1);
-		swap_blocks(out, bytes);
+		swap_blocks(out, bytes, c->cipher.block_bytes);
 		return err;
 	}
 	if (in != out)
 		memcpy(out, in, bytes);
-	swap_blocks(out, bytes);
+	swap_blocks(out, bytes, c->cipher.block_bytes);
 	return ndm_cipher_crypt(c->data, false, iv, out, out, bytes, 1);
 }
 
@@ -347,7 +347,7 @@ int cipher_make_mode(const char *name, struct ndm_cipher **out)
 
 	if (!strcmp(name, "ecb(cipher_null)"))
 		return null_make(out);
-	if (!mode_parse(name, &mode, base) || !strcmp(base, "ecb(cipher_null)"))
+	if (!mode_parse(name, &mode, base))
 		return -ENOENT;
 	c = ndm_secret_alloc(sizeof *c);
 	if (!c)
@@ -357,7 +357,7 @@ int cipher_make_mode(const char *name, struct ndm_cipher **out)
 	err = ndm_cipher_new(base, &c->data);
 	if (!err && mode == MODE_XTS)
 		err = ndm_cipher_new(base, &c->tweak);
-	if (!err && mode != MODE_PCBC && c->data->block_bytes != BLOCK)
+	if (!err && (mode == MODE_XTS || mode == MODE_LRW) && c->data->block_bytes != BLOCK)
 		err = -EINVAL;
 	if (err) {
 		composed_free(&c->cipher);

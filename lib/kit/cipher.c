@@ -25,8 +25,9 @@ bool cipher_name_inside(const char *name, const char *outer, char *inner)
 int ndm_cipher_new(const char *name, struct ndm_cipher **out)
 {
 	static int (*const makers[])(const char *, struct ndm_cipher **) = {
-		cipher_make_aes, cipher_make_evp, cipher_make_gcrypt, cipher_make_block, cipher_make_mode,
-		cipher_make_essiv, cipher_make_chacha, cipher_make_adiantum,
+		cipher_make_aes, cipher_make_evp, cipher_make_gcrypt, cipher_make_mode, cipher_make_block,
+		cipher_make_essiv, cipher_make_chacha, cipher_make_adiantum, cipher_make_counter,
+		cipher_make_wrap,
 	};
 	unsigned i;
 	int err = -ENOENT;

@@ -107,6 +107,8 @@ int cipher_make_mode(const char *name, struct ndm_cipher **);
 int cipher_make_essiv(const char *name, struct ndm_cipher **);
 int cipher_make_chacha(const char *name, struct ndm_cipher **);
 int cipher_make_adiantum(const char *name, struct ndm_cipher **);
+int cipher_make_counter(const char *name, struct ndm_cipher **);
+int cipher_make_wrap(const char *name, struct ndm_cipher **);
 void cipher_gcrypt_begin(void);		/* before anything else of libgcrypt */
 int aead_make_evp(const char *name, struct ndm_aead **);
 int aead_make_authenc(const char *name, struct ndm_aead **);

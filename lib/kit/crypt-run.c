@@ -159,6 +159,10 @@ static int run_batches(struct ndm_crypt *c, struct crypt_lane *lane, struct ndm_
 			err = ndm_cipher_crypt(lane_cipher(c, lane, sector), r->encrypt, ivs,
 					       r->in + (size_t)done * bytes,
 					       r->out + (size_t)done * bytes, bytes, now);
+		if (err == -EBADMSG) {		/* kw: which of them is not known */
+			r->bad = sector;
+			return -EILSEQ;
+		}
 	}
 	return err;
 }

@@ -13,7 +13,7 @@ kit_crypt_sources = \
 	lib/kit/cipher-chacha.c \
 	lib/kit/cipher-evp.c \
 	lib/kit/cipher-gcrypt.c \
-	lib/kit/cipher-mode.c \
+	lib/kit/cipher-mode.c lib/kit/cipher-counter.c lib/kit/cipher-wrap.c lib/kit/cipher-fcrypt.c lib/kit/cipher-fcrypt.h \
 	lib/kit/cipher-secret.c \
 	lib/kit/crypt.c \
 	lib/kit/crypt-run.c \

@@ -13,7 +13,7 @@ luks_sources = \
 	lib/luks/luks2.c \
 	lib/luks/luks2-json.c \
 	lib/luks/misc.c \
-	lib/luks/reencrypt.c lib/luks/reencrypt-begin.c \
+	lib/luks/reencrypt.c lib/luks/reencrypt-begin.c lib/luks/reencrypt1.c \
 	lib/luks/reencrypt-json.c \
 	lib/luks/table.c \
 	lib/luks/tree.c \

@@ -96,6 +96,7 @@ int luks2_write(struct ndm_luks *);		/* the next seqid, both copies */
 int luks2_decode(struct ndm_luks *);
 
 /* af.c */
+bool luks_cipher_null(const char *cipher);	/* it encrypts nothing, and takes no key */
 size_t luks_area_bytes(size_t key_bytes, uint32_t stripes);	/* whole sectors */
 int luks_area_crypt(struct ndm_luks *, const char *cipher, const uint8_t *key, size_t key_bytes,
 		    bool encrypt, uint8_t *area, size_t bytes);

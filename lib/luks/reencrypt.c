@@ -74,8 +74,8 @@ struct zone {				/* what a step works with */
 	size_t room;			/* of bytes */
 };
 
-static int crypt_make(struct ndm_luks *l, const struct luks_segment *s, const uint8_t *key, size_t key_bytes,
-		      struct ndm_crypt **c)
+int luks_crypt_make(struct ndm_luks *l, const struct luks_segment *s, const uint8_t *key, size_t key_bytes,
+		    struct ndm_crypt **c)
 {
 	struct ndm_crypt_spec spec = { .cipher = s->cipher, .key_bytes = key_bytes, .iv_offset = s->iv_tweak,
 				       .sector_bytes = s->sector_bytes, .lanes = 1 };
@@ -111,10 +111,10 @@ static bool in_place(const struct zone *z, uint64_t at)
 static int zone_ciphers(struct zone *z, const struct ndm_luks_keys *k)
 {
 	const struct luks_segment *a = &z->l->segment[z->r.previous], *b = &z->l->segment[z->r.final];
-	int err = a->crypt ? crypt_make(z->l, a, k->old, k->old_bytes, &z->old) : 0;
+	int err = a->crypt ? luks_crypt_make(z->l, a, k->old, k->old_bytes, &z->old) : 0;
 
 	if (!err && b->crypt)
-		err = crypt_make(z->l, b, k->fresh, k->fresh_bytes, &z->fresh);
+		err = luks_crypt_make(z->l, b, k->fresh, k->fresh_bytes, &z->fresh);
 	if (!err && z->r.protection == PROTECT_CHECKSUM && ndm_hash_new(z->r.hash, &z->hash))
 		err = luks_fail(z->l, -EINVAL, "Hash algorithm %s is not available.", z->r.hash);
 	return err;

@@ -66,6 +66,10 @@ int luks_reencrypt_end(struct ndm_luks *, const struct reencrypt *);
 /* bytes of data, by the size of its device; 0: it does not fit what the header says */
 uint64_t luks_reencrypt_total(const struct ndm_luks *, const struct reencrypt *, uint64_t device_bytes);
 
+struct ndm_crypt;
+int luks_crypt_make(struct ndm_luks *, const struct luks_segment *, const uint8_t *key, size_t key_bytes,
+		    struct ndm_crypt **);
+
 /* keyslot-change.c: a keyslot and its area, but for the header */
 int luks_slot_make(struct ndm_luks *, int slot, int digest, const void *pass, size_t pass_bytes,
 		   const uint8_t *key, size_t key_bytes, const struct ndm_luks_kdf *);

@@ -194,6 +194,8 @@ static char *crypt_args(struct ndm_luks *l, const struct luks_segment *s,
 
 	if (*s->integrity && capi_name(l, s, &c))
 		return NULL;
+	if (luks_cipher_null(s->cipher))
+		key_bytes = 0;
 	ndm_printf(&args, "%s ", *s->integrity ? c.name : s->cipher);
 	/* room first, so that no copy of the key stays behind in memory that was given back */
 	grown = ndm_calloc(1, args.len + 2 * key_bytes + strlen(o->device) + 512);
