@@ -84,6 +84,6 @@ typedef int program_main(struct client *client, int argc, char **argv);
 program_main apply_main, cryptsetup_main, describe_main, dmsetup_main, explain_main, export_main,
 	graph_main, holders_main, integritysetup_main, monitor_main, move_main, multipath_main,
 	tls_init_main,
-	plan_main, replay_main, top_main, veritysetup_main, version_main;
+	plan_main, replay_main, top_main, vdoformat_main, veritysetup_main, version_main;
 
 #endif

@@ -19,11 +19,11 @@ client_ndm_SOURCES += client/nbd.h client/nbd.c client/cryptsetup/cryptsetup.h c
 	client/cryptsetup/disk.c client/cryptsetup/format.c client/cryptsetup/header.c \
 	client/cryptsetup/kdf.c client/cryptsetup/keys.c client/cryptsetup/main.c \
 	client/cryptsetup/open.c client/cryptsetup/options.c client/cryptsetup/reencrypt.c \
-	client/cryptsetup/reencrypt-begin.c client/cryptsetup/reencrypt1.c \
+	client/cryptsetup/benchmark.c client/cryptsetup/reencrypt-begin.c client/cryptsetup/reencrypt1.c \
 	client/cryptsetup/secret.c
 client_ndm_SOURCES += client/replay/replay.h client/replay/explore.c client/replay/log.c \
 	client/replay/main.c client/replay/serve.c client/replay/shrink.c client/replay/state.c
-client_ndm_SOURCES += client/setup.h client/setup.c client/veritysetup.c client/integritysetup.c
+client_ndm_SOURCES += client/setup.h client/setup.c client/veritysetup.c client/integritysetup.c client/vdoformat.c
 client_ndm_SOURCES += client/move.c client/multipath.c client/tls-init.c
 client_ndm_CPPFLAGS = $(AM_CPPFLAGS)
 client_ndm_LDADD = libndm-luks.la -lm
@@ -64,7 +64,7 @@ EXTRA_DIST += tests/client/completion.sh tests/client/hostile-server.sh \
 	tests/client/fake-ndmd.py tests/client/check-json.py tests/client/random-commands.py \
 	tests/client/same-as-dmsetup.py tests/client/commands-devices.txt \
 	tests/client/commands-server.txt tests/client/commands-stats.txt \
-	tests/client/commands-words.txt
+	tests/client/commands-words.txt tests/client/commands-manual.txt tests/client/commands-fields.txt
 EXTRA_DIST += tests/client/commands-options.txt tests/client/random-lives.py
 
 dist_man_MANS += man/ndmsetup.8 man/ndm.1

@@ -25,6 +25,7 @@ static const struct word words[] = {
 	{ "verity", veritysetup_main, "ACTION...             the same" },
 	{ "integritysetup", integritysetup_main, "ACTION...            integritysetup's command line" },
 	{ "integrity", integritysetup_main, "ACTION...             the same" },
+	{ "vdoformat", vdoformat_main, "DEVICE                an empty vdo volume" },
 	{ "cryptsetup", cryptsetup_main, "ACTION...             cryptsetup's command line: LUKS, plain" },
 	{ "move", move_main, "DEVICE --to DEST      copies a volume elsewhere while it is in use" },
 	{ "replay-log", replay_main, "--log LOG ...         states of a disk from a log of its writes" },

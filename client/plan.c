@@ -38,7 +38,7 @@ static void print_json(char *plan)
 	json_open(&json, '[');
 	while ((line = strsep(&plan, "\n"))) {
 		name = strchr(line, ' ');
-		if (!name)
+		if (!name || name[-1] == ':')	/* what was done on the way, for people */
 			continue;
 		*name++ = '\0';
 		json_open(&json, '{');

@@ -291,6 +291,11 @@ static bool exchange(struct task *task)
 
 static bool run_once(struct task *task)
 {
+	if (task->minor >= 0 && task->major <= 0) {
+		say("Missing major number for persistent device.");
+		say("Couldn't create ioctl argument.");
+		return false;
+	}
 	for (;;) {
 		if (!exchange(task))
 			return false;
@@ -366,7 +371,7 @@ static bool run_create_with_table(struct task *task)
 		return false;
 	step->name = strdup(task->name);
 	step->uuid = task->uuid ? strdup(task->uuid) : NULL;
-	step->major = task->major;
+	step->major = task->major ? task->major : NDM_CTL_MAJOR;
 	step->minor = task->minor;
 	good = step->name && run_once(step);
 	task_info(step, &info);

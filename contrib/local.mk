@@ -20,13 +20,13 @@ $(systemd_made): %: %.in Makefile
 EXTRA_DIST += contrib/ceph-one-node contrib/debian-packages-ceph.txt contrib/debian-packages-page.txt
 EXTRA_DIST += contrib/debian-packages-tools.txt
 EXTRA_DIST += REUSE.toml .ci/run contrib/bench contrib/count-tests contrib/debian-packages.txt \
-	contrib/container contrib/debian contrib/demo contrib/gdb contrib/hooks contrib/make-deb contrib/install-packages contrib/kernel-vm \
+	contrib/ci contrib/container contrib/debian contrib/demo contrib/gdb contrib/hooks contrib/make-deb contrib/install-packages contrib/kernel-vm \
 	contrib/sync-judges contrib/test-all
 
 examplesdir = $(docdir)/examples
 dist_examples_DATA = contrib/examples/anchors.yaml contrib/examples/dmsetup-lines.yaml \
 	contrib/examples/fast-and-safe.yaml contrib/examples/faults.yaml contrib/examples/one-file.yaml contrib/examples/remote.yaml \
-	contrib/examples/stack.yaml contrib/examples/striped-and-linear.yaml contrib/examples/tls.yaml
+	contrib/examples/stack.yaml contrib/examples/striped-and-linear.yaml contrib/examples/tls.yaml contrib/examples/vm.yaml
 
 prometheusdir = $(pkgdatadir)/prometheus
 dist_prometheus_DATA = contrib/prometheus/ndm-alerts.yaml contrib/prometheus/ndm-alerts-test.yaml

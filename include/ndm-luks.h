@@ -88,6 +88,11 @@ int ndm_luks_erase(struct ndm_luks *);			/* all keyslots */
 int ndm_luks_slot_kdf(struct ndm_luks *, int slot, struct ndm_luks_kdf *);
 int ndm_luks_set_priority(struct ndm_luks *, int slot, int priority);	/* 0, 1, 2; LUKS2 */
 
+/* LUKS1 becomes LUKS2, or back, where nothing is lost by it.  Cut off in the midst the keyslots are lost. */
+int ndm_luks_convert(struct ndm_luks *, int version);
+/* Some memory (a multiple of 4096) through a cipher: for those who measure. */
+int ndm_luks_cipher_try(const char *cipher, size_t key_bytes, bool encrypt, void *, size_t bytes);
+
 /* ---- making one ---- */
 
 struct ndm_luks_format {

@@ -232,6 +232,7 @@ struct ndm_limits {
 	bool fua;				/* honours NDM_FUA itself */
 	bool fast_zeroes;			/* NDM_FAST can be honoured */
 	bool extents;				/* answers NDM_EXTENTS */
+	bool cache;				/* NDM_CACHE has an effect, or needs none */
 	bool rotational;
 	bool volatile_cache;			/* FLUSH has a meaning */
 };
@@ -382,7 +383,7 @@ void ndm_counter_put(struct ndm_counters *, enum ndm_counter_kind, const char *w
  * What of a target's private data outlives its process (ndmd --takeover): numbers and flags that
  * no table and no disk has.  An array of these ends with an entry whose name is NULL.
  */
-struct ndm_keep { const char *name; size_t offset, bytes; };	/* bytes: 1, 2, 4 or 8 */
+struct ndm_keep { const char *name; size_t offset, bytes; };	/* bytes: 1 (a bool), 4 or 8 */
 #define NDM_KEEP(type, field) { #field, offsetof(type, field), sizeof ((type *)0)->field }
 
 struct ndm_target_type {

@@ -95,8 +95,11 @@ static int keep_take(struct ndm_target *ti, const char *line, size_t bytes)
 		return -EBADMSG;
 	while (k && k->name && strcmp(k->name, text))
 		k++;
-	if (k && k->name)			/* else: of another age, and not missed by this one */
-		memcpy((char *)ti->private_data + k->offset, &value, k->bytes);
+	if (!k || !k->name)
+		return 0;			/* of another age, and not missed by this one */
+	if (k->bytes == 1)
+		value = value != 0;		/* a bool is never anything else */
+	memcpy((char *)ti->private_data + k->offset, &value, k->bytes);
 	return 0;
 }
 

@@ -35,7 +35,8 @@ static void target_limits(struct ndm_target *ti, struct ndm_limits *l, bool *dis
 	struct ndm_dev *d;
 
 	*l = (struct ndm_limits){ .logical_block_bytes = NDM_SECTOR_BYTES,
-				  .physical_block_bytes = NDM_SECTOR_BYTES };
+				  .physical_block_bytes = NDM_SECTOR_BYTES,
+				  .extents = ti->extents, .cache = ti->extents };
 	for (d = ti->devs; d; d = d->next) {
 		if (!d->nr)			/* a log, metadata: not where the data lies */
 			continue;
@@ -45,6 +46,8 @@ static void target_limits(struct ndm_target *ti, struct ndm_limits *l, bool *dis
 		if (!d->store->limits.max_zeroes_sectors)
 			below_zeroes = false;
 		*fast &= d->store->limits.fast_zeroes;
+		l->extents &= d->store->limits.extents;
+		l->cache &= d->store->limits.cache;
 	}
 	if (!ti->num_discard || !(ti->discards_supported || below_discards))
 		*discard = false;
@@ -61,10 +64,13 @@ void table_stack_limits(struct ndm_table *t)
 	unsigned i;
 
 	t->limits = (struct ndm_limits){ .logical_block_bytes = NDM_SECTOR_BYTES,
-					 .physical_block_bytes = NDM_SECTOR_BYTES };
+					 .physical_block_bytes = NDM_SECTOR_BYTES,
+					 .extents = true, .cache = true };
 	for (i = 0; i < t->n; i++) {
 		target_limits(&t->targets[i], &l, &discard, &zeroes, &fast);
 		limits_stack(&t->limits, &l);
+		t->limits.extents &= l.extents;
+		t->limits.cache &= l.cache;
 	}
 	if (t->n == 1) {			/* metadata: only where one target has the whole device */
 		t->limits.tag_bytes = l.tag_bytes;
@@ -79,7 +85,6 @@ void table_stack_limits(struct ndm_table *t)
 	t->limits.read_only = t->read_only;
 	t->limits.fua = true;
 	t->limits.fast_zeroes = zeroes && fast;
-	t->limits.extents = true;
 }
 
 /* ---- areas ---- */

@@ -7,6 +7,8 @@
  *	yaml-value.c    texts, numbers, sizes, truth values, mappings with known keys
  *	yaml-args.c     a target's arguments: mapping -> table text, by its descriptor
  *	yaml-multipath.c  the same for multipath
+ *	yaml-nest.c     devices written as mappings: volumes inside volumes, secrets, `fast`
+ *	yaml-settle.c   what a reload has to see to the end, and tells
  *	yaml-volume.c   volumes: keys, tables, references, order of dependency
  *	yaml-server.c   the server block
  *	yaml-plan.c     from what is to what is wanted
@@ -32,6 +34,7 @@ struct yaml_node {
 	enum yaml_kind kind;
 	unsigned line, column;	  /* both from 1 */
 	bool plain;		  /* SCALAR: without quotes */
+	bool is_path;		  /* SCALAR: a file's name, relative or not */
 	char *text;		  /* SCALAR */
 	struct yaml_node **items; /* LIST; MAP: key, value, key, value */
 	unsigned n, room;	  /* of items; in a MAP 2 for each pair */
@@ -101,6 +104,19 @@ void yaml_args_print(struct yaml_args *, const struct ndm_target_type *, const s
 /* yaml-multipath.c: `multipath` has a shape of its own */
 void yaml_multipath_print(struct yaml_args *, const struct yaml_node *);
 extern const char *const yaml_multipath_schema, *const yaml_multipath_definitions;
+
+/*
+ * yaml-nest.c: `volumes` with those that stand inside others made volumes, too, or NULL after an
+ * error.  All nodes that it makes belong to the document.
+ */
+struct yaml_node *yaml_nest(struct yaml *, struct yaml_node *volumes,
+			    const struct yaml_node *secrets);
+
+/* yaml-settle.c: a look at a device before its reload, and the rest of the work behind it */
+struct settle { bool cache; uint64_t dirty; char mode[16]; };
+void settle_look(struct ndm_device *, struct settle *);
+void settle_finish(struct ndm_loop *, struct ndm_device *, const struct settle *before,
+		   uint64_t suspended_ns, struct ndm_str *plan) ndm_waits;
 
 /* yaml-volume.c, yaml-server.c */
 void yaml_read_volumes(struct yaml *, const struct yaml_node *);

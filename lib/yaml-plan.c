@@ -23,6 +23,7 @@ static const char *const step_names[] = { "create", "reload", "keep" };
 struct applier {
 	struct ndm_context *ctx;
 	const struct ndm_config *config;
+	struct ndm_str *plan; /* or NULL */
 	struct ndm_str *why;
 	int err; /* the first one */
 };
@@ -303,10 +304,13 @@ static void reload(struct applier *a, struct ndm_device *dev, const struct ndm_v
 {
 	struct ndm_target_status *old;
 	struct ndm_str reason = { 0 };
+	struct settle before = { 0 };
 	bool read_only, swapped = false;
+	uint64_t began = 0;
 	unsigned n;
 	int err;
 
+	settle_look(dev, &before);
 	err = check_uuid(a, dev, v, &reason);
 	if (!err)
 		err = ndm_device_load(dev, v->lines, v->nlines, v->read_only, &reason);
@@ -315,7 +319,9 @@ static void reload(struct applier *a, struct ndm_device *dev, const struct ndm_v
 					NDM_STATUS_SHOWKEYS | NDM_STATUS_NOFLUSH, false, &old, &n,
 					&read_only);
 	if (!err) {
+		began = ndm_now(a->ctx->loops[0]);
 		err = ndm_device_resume(dev, 0, &reason);
+		began = ndm_now(a->ctx->loops[0]) - began;
 		swapped = true;
 	}
 	if (err && swapped && n) {
@@ -323,6 +329,8 @@ static void reload(struct applier *a, struct ndm_device *dev, const struct ndm_v
 		restore(a, dev, v, old, n, read_only);
 	} else {
 		finish(a, dev, v, err, &reason);
+		if (!err)
+			settle_finish(a->ctx->loops[0], dev, &before, began, a->plan);
 	}
 	if (swapped)
 		ndm_target_status_free(old, n);
@@ -375,7 +383,7 @@ int ndm_config_plan(struct ndm_context *ctx, const struct ndm_config *config, st
 int ndm_config_apply(struct ndm_context *ctx, const struct ndm_config *config, struct ndm_str *plan,
 		     struct ndm_str *why)
 {
-	struct applier a = { .ctx = ctx, .config = config, .why = why };
+	struct applier a = { .ctx = ctx, .config = config, .plan = plan, .why = why };
 	int err = plan ? ndm_config_plan(ctx, config, plan) : 0;
 
 	if (err)

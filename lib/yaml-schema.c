@@ -113,6 +113,9 @@ static void put_kind(struct ndm_str *json, const struct ndm_arg *arg)
 	case NDM_ARG_FEATURES:
 		put_features(json, arg->sub);
 		break;
+	case NDM_ARG_DEVICE:
+		put(json, "'$ref':'#/$defs/device'");
+		break;
 	default:
 		put(json, "'$ref':'#/$defs/text'");
 	}
@@ -181,6 +184,17 @@ static void put_args(struct ndm_str *json, const struct ndm_arg *list)
 
 #define SEGMENT_KEYS "'length':{'$ref':'#/$defs/length'},'start':{'$ref':'#/$defs/size'}"
 
+/* Keys that yaml-nest.c takes. */
+static const char *own_keys(const struct ndm_target_type *type)
+{
+	if (!strcmp(type->name, "luks"))
+		return ",'secret':{'$ref':'#/$defs/text'},'backing':{'$ref':'#/$defs/device'}";
+	if (!strcmp(type->name, "cache"))
+		return ",'mode':{'enum':['writeback','writethrough','passthrough']},"
+		       "'fast':{'allOf':[{'$ref':'#/$defs/part'}],'required':['file','size']}";
+	return "";
+}
+
 /* Either the arguments by name, or all of them in one text. */
 static void put_target(struct ndm_str *json, const struct ndm_target_type *type)
 {
@@ -196,8 +210,9 @@ static void put_target(struct ndm_str *json, const struct ndm_target_type *type)
 		put(json, ",%s},'required':[", yaml_multipath_schema);
 	} else {
 		put_properties(json, type->args, false);
-		put(json, own ? "},'required':[" : "},'required':['length'");
-		put_required(json, type->args, own);
+		put(json, "%s},'required':[%s", own_keys(type), own ? "" : "'length'");
+		if (!*own_keys(type))
+			put_required(json, type->args, own);
 	}
 	put(json, "]},{'type':'object','additionalProperties':false,"
 		  "'properties':{" SEGMENT_KEYS ","
@@ -226,7 +241,18 @@ static const char definitions[] =
 	"'pattern':'(^|\\\\n)[ \\\\t]*[0-9][0-9.a-zA-Z]*[ \\\\t]+([0-9]+[ \\\\t]+)?[a-z]'},"
 	"'listen':{'type':'string',"
 	"'pattern':'^(unix:.|tcp:(\\\\[[^\\\\]]*\\\\]|[^:\\\\[]*):[0-9]{1,5}$)'},"
+	"'part':{'type':'object','additionalProperties':false,'required':['file'],'properties':{"
+	"'file':{'$ref':'#/$defs/text'},'size':{'$ref':'#/$defs/size'},"
+	"'offset':{'$ref':'#/$defs/size'}}},"
 	"'client':{'type':'string','pattern':'^(psk|cn|dn):.'},";
+
+static const char secrets_schema[] =
+	"'type':['object','null'],'additionalProperties':{"
+	"'anyOf':[{'type':'string','pattern':'^[a-z]+:.'},"
+	"{'type':'object','additionalProperties':false,'minProperties':1,'maxProperties':1,"
+	"'properties':{'file':{'$ref':'#/$defs/text'},'fd':{'$ref':'#/$defs/text'},"
+	"'credential':{'$ref':'#/$defs/text'},'exec':{'$ref':'#/$defs/text'},"
+	"'user':{'$ref':'#/$defs/text'}}}]}";
 
 static const char server_schema[] =
 	"'type':'object','additionalProperties':false,'properties':{"
@@ -257,17 +283,18 @@ void ndm_config_schema(struct ndm_str *json)
 	put(json, "{'$schema':'https://json-schema.org/draft/2020-12/schema',"
 		  "'title':'ndm volume definitions','type':'object','required':['version'],"
 		  "'additionalProperties':false,'patternProperties':{'^x-':{}},"
-		  "'properties':{'version':{'const':1},'server':{%s},"
+		  "'properties':{'version':{'const':1},'server':{%s},'secrets':{%s},"
 		  "'volumes':{'type':['object','null'],"
 		  "'propertyNames':{'pattern':'^[-#+.:=@_A-Za-z0-9]{1,127}$',"
 		  "'not':{'enum':['.','..','control']}},"
 		  "'additionalProperties':{'$ref':'#/$defs/volume'}}},",
-	    server_schema);
+	    server_schema, secrets_schema);
 	put(json, "'$defs':{%s%s'target':{'type':'object','minProperties':1,'maxProperties':1,"
 		  "'additionalProperties':false,'properties':{",
 	    definitions, yaml_multipath_definitions);
 	put_targets(json);
-	put(json, "}},'volume':{'type':'object','additionalProperties':false,'properties':{%s,",
+	put(json, "}},'device':{'anyOf':[{'$ref':'#/$defs/text'},{'$ref':'#/$defs/part'},"
+		  "{'$ref':'#/$defs/volume'}]},'volume':{'type':'object','additionalProperties':false,'properties':{%s,",
 	    volume_schema);
 	put_targets(json);
 	put(json, "},'oneOf':[{'required':['table']}");

@@ -113,8 +113,10 @@ static struct yaml_volume *explicit_volume(struct reader *r, const char *text)
 static const char *device_name(void *arg, const struct yaml_node *at, const char *text)
 {
 	struct reader *r = arg;
-	struct yaml_volume *on = find_volume(r, text);
+	struct yaml_volume *on = at->is_path ? NULL : find_volume(r, text);
 
+	if (at->is_path)
+		return text;
 	if (on) {
 		add_dep(r, on);
 		r->name.len = 0;
@@ -706,6 +708,10 @@ void yaml_read_volumes(struct yaml *y, const struct yaml_node *node)
 	}
 	if (!y->no_memory) {
 		qsort(r.by_name, n, sizeof(*r.by_name), name_order);
+		for (unsigned i = 1; i < n; i++)
+			if (!name_order(&r.by_name[i - 1], &r.by_name[i]))
+				yaml_error(y, r.by_name[i]->key, "there are two volumes '%s': one stands "
+					   "inside another", r.by_name[i]->v.name);
 		for (unsigned i = 0; i < n; i++) {
 			r.volume = &y->volumes[i];
 			read_volume(&r);

@@ -359,7 +359,7 @@ static void read_version(struct yaml *y, const struct yaml_node *root)
 /* Keys that begin with x- are for the author: a place for anchors. */
 static void check_top_keys(struct yaml *y, const struct yaml_node *root)
 {
-	static const char *const known[] = { "version", "server", "volumes", NULL };
+	static const char *const known[] = { "version", "server", "secrets", "volumes", NULL };
 
 	for (unsigned i = 0; i < root->n; i += 2) {
 		const char *key = root->items[i]->text, *near;
@@ -378,6 +378,7 @@ static void check_top_keys(struct yaml *y, const struct yaml_node *root)
 static void read_config(struct yaml *y, const struct yaml_node *root)
 {
 	const struct yaml_node *node;
+	struct yaml_node *volumes;
 
 	if (!root) {
 		yaml_error(y, NULL, "the file is empty: it needs 'version: 1' and volumes");
@@ -390,9 +391,10 @@ static void read_config(struct yaml *y, const struct yaml_node *root)
 	node = yaml_get(root, "server");
 	if (node)
 		yaml_read_server(y, node);
-	node = yaml_get(root, "volumes");
-	if (node)
-		yaml_read_volumes(y, node);
+	volumes = yaml_get(root, "volumes");
+	volumes = yaml_nest(y, volumes, yaml_get(root, "secrets"));
+	if (volumes)
+		yaml_read_volumes(y, volumes);
 }
 
 int ndm_config_parse(const char *path, const char *text, size_t bytes, struct ndm_config **out,

@@ -33,8 +33,10 @@ target_pages = \
 	man/generated/ndm-thin.7 \
 	man/generated/ndm-thin-pool.7 \
 	man/generated/ndm-unstriped.7 \
+	man/generated/ndm-vdo.7 \
 	man/generated/ndm-writecache.7 \
-	man/generated/ndm-zero.7
+	man/generated/ndm-zero.7 \
+	man/generated/ndm-zoned.7
 noinst_PROGRAMS += contrib/mkman
 contrib_mkman_LDADD = libndm-core.la
 nodist_man_MANS += $(target_pages)

@@ -9,9 +9,11 @@
 #include <config.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define NBDKIT_API_VERSION 2
 #include <nbdkit-plugin.h>
@@ -27,7 +29,8 @@ static struct {
 	struct host_wish wish;
 	char *yaml;
 	struct host *host;
-} plugin;
+	int started_in;			/* the folder that relative paths of a table begin at */
+} plugin = { .started_in = -1 };
 
 /* ---- configuration ---- */
 
@@ -81,13 +84,33 @@ static int ndm_plugin_config_complete(void)
 	"export=<NAME>         The volume that clients get who name none.\n" \
 	"direct=<BOOL>         Open backing files with O_DIRECT (default: false)."
 
+static int name_order(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static void dump_targets(void)
+{
+	const struct ndm_target_type *const *types = ndm_target_types();
+	const char **names;
+	size_t n = 0, i;
+
+	while (types[n])
+		n++;
+	names = calloc(n, sizeof *names);
+	for (i = 0; names && i < n; i++)
+		names[i] = types[i]->name;
+	if (names)
+		qsort(names, n, sizeof *names, name_order);
+	printf("ndm_targets=");
+	for (i = 0; names && i < n; i++)
+		printf("%s%s", i ? " " : "", names[i]);
+	free(names);
+}
+
 static void ndm_plugin_dump(void)
 {
-	const struct ndm_target_type *const *t;
-
-	printf("ndm_targets=");
-	for (t = ndm_target_types(); *t; t++)
-		printf("%s%s", t == ndm_target_types() ? "" : " ", (*t)->name);
+	dump_targets();
 	printf("\nndm_version=%s\nndm_yaml=yes\n", PACKAGE_VERSION);
 }
 
@@ -114,12 +137,22 @@ static int ndm_plugin_get_ready(void)
 	if (!trial)
 		return -1;
 	host_free(trial);
+	plugin.started_in = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	return 0;
 }
 
+/* In the background nbdkit is in /: tables go on to mean what they did when they were tried. */
 static int ndm_plugin_after_fork(void)
 {
+	int here = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (plugin.started_in >= 0 && fchdir(plugin.started_in))
+		nbdkit_debug("ndm: fchdir: %s", strerror(errno));
 	plugin.host = build();
+	if (here >= 0 && fchdir(here))
+		nbdkit_debug("ndm: fchdir: %s", strerror(errno));
+	if (here >= 0)
+		close(here);
 	return plugin.host ? 0 : -1;
 }
 
@@ -134,6 +167,8 @@ static void ndm_plugin_unload(void)
 	host_free(plugin.host);			/* an nbdkit without .cleanup */
 	ndm_str_free(&plugin.table);
 	free(plugin.yaml);
+	if (plugin.started_in >= 0)
+		close(plugin.started_in);
 }
 
 /* ---- exports ---- */
@@ -243,6 +278,17 @@ static int ndm_plugin_can_trim(void *handle)
 	return limits(handle)->max_discard_sectors != 0;
 }
 
+/* Where a layer cannot, nbdkit writes zeroes. */
+static int ndm_plugin_can_zero(void *handle)
+{
+	return limits(handle)->max_zeroes_sectors != 0;
+}
+
+static int ndm_plugin_can_extents(void *handle)
+{
+	return limits(handle)->extents;
+}
+
 static int ndm_plugin_can_fast_zero(void *handle)
 {
 	return limits(handle)->fast_zeroes;
@@ -255,14 +301,12 @@ static int ndm_plugin_is_rotational(void *handle)
 
 static int ndm_plugin_can_fua(void *handle)
 {
-	(void)handle;
-	return NBDKIT_FUA_NATIVE;
+	return limits(handle)->fua ? NBDKIT_FUA_NATIVE : NBDKIT_FUA_EMULATE;
 }
 
 static int ndm_plugin_can_cache(void *handle)
 {
-	(void)handle;
-	return NBDKIT_CACHE_NATIVE;
+	return limits(handle)->cache ? NBDKIT_CACHE_NATIVE : NBDKIT_CACHE_NONE;
 }
 
 /* ---- data ---- */
@@ -389,9 +433,9 @@ static struct nbdkit_plugin plugin_ndm = {
 	.can_write = ndm_plugin_can_write,
 	.can_flush = ndm_plugin_yes,
 	.can_trim = ndm_plugin_can_trim,
-	.can_zero = ndm_plugin_yes,
+	.can_zero = ndm_plugin_can_zero,
 	.can_fast_zero = ndm_plugin_can_fast_zero,
-	.can_extents = ndm_plugin_yes,
+	.can_extents = ndm_plugin_can_extents,
 	.can_fua = ndm_plugin_can_fua,
 	.can_cache = ndm_plugin_can_cache,
 	.can_multi_conn = ndm_plugin_yes,

@@ -119,6 +119,8 @@ static void io_done(struct ndm_io *io)
 	struct request *r = (struct request *)io;
 	uint32_t error = reply_errno(r, io->error);
 
+	r->conn->worker->below--;
+	r->conn->worker->ended++;
 	if (error && beyond_end(r))
 		error = r->type == NBD_CMD_WRITE || r->type == NBD_CMD_WRITE_ZEROES ? NBD_ENOSPC :
 			NBD_EINVAL;
@@ -170,6 +172,7 @@ static void submit(struct conn *c, struct request *r)
 	r->io.share = r->area ? &r->area->share : NULL;
 	r->io.done = io_done;
 	r->io.error = 0;
+	c->worker->below++;
 	ndm_io_submit(c->opener, &r->io);
 }
 

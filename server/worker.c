@@ -8,6 +8,7 @@
 
 #include "conn.h"
 #include "look.h"
+#include "nap.h"
 #include "ndmd.h"
 #include "takeover.h"
 #include "worker.h"
@@ -249,13 +250,25 @@ static bool more_to_do(const struct worker *w)
 	return w->again || w->dirty || w->finished || w->arrived || ndm_loop_busy(w->loop);
 }
 
+static void wait_for_events(struct worker *w)
+{
+	uint64_t nap_ns = nap_worth(w);
+
+	if (more_to_do(w)) {
+		event_base_loop(w->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+		return;
+	}
+	if (nap_ns)
+		nap_take(nap_ns);
+	else if (look_around(w))		/* sleeps in the next turn, if nobody came */
+		return;
+	event_base_loop(w->base, EVLOOP_ONCE);
+}
+
 void worker_turn(struct worker *w)
 {
 	ndm_loop_begin(w->loop);
-	if (more_to_do(w))
-		event_base_loop(w->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
-	else if (!look_around(w))		/* and sleep in the next turn, if nobody came */
-		event_base_loop(w->base, EVLOOP_ONCE);
+	wait_for_events(w);
 	if (w->again)
 		run_again(w);
 	send_loans(w);
@@ -279,6 +292,7 @@ void worker_turn(struct worker *w)
 
 void worker_run(struct worker *w)
 {
+	nap_begin();
 	while (!w->stop)
 		worker_turn(w);
 }

@@ -54,6 +54,11 @@ struct worker {
 		unsigned skip, misses, turns;
 		uint64_t requests, bytes;	/* counted when the last turn began */
 	} look;
+	unsigned below;			/* requests that stores have */
+	uint64_t ended;			/* requests that they had */
+	struct {			/* nap.c */
+		uint64_t ended, ns;	/* when it was last thought of */
+	} nap;
 	struct worker_counters count;
 	/* takeover */
 	bool parked;			/* nothing is read: see parcel.c */

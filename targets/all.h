@@ -31,6 +31,8 @@
 	X(clone) \
 	X(cache) \
 	X(thin_pool) \
-	X(thin)
+	X(thin) \
+	X(vdo) \
+	X(zoned)
 
 #endif

@@ -394,7 +394,7 @@ static int log_writes_remember(struct ndm_target *ti, const char *text, size_t b
 	int err;
 
 	while ((err = memo_next(&memo, &l)) > 0) {
-		if (!memo_is(&l, "log", 3) || l.number[1] < lsec_sectors(lw))
+		if (!memo_is(&l, "log", 3) || l.number[1] < lsec_sectors(lw) || l.number[1] > INT64_MAX)
 			return -EBADMSG;
 		lw->logged = l.number[0];
 		lw->next = l.number[1];

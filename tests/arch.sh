@@ -27,7 +27,7 @@ judge_includes() {
 	$2 ~ /^libnbd/ && !of("^lib/os/nbd[^/]*$")		{ bad("libnbd is for lib/os/nbd*.c alone") }
 	$2 ~ /^openssl\// && !of("^lib/kit/(cipher|hash)[^/]*$|^(server|client)/tls[^/]*$") \
 		{ bad("OpenSSL is for lib/kit/cipher*, lib/kit/hash* and server/tls*") }
-	$2 ~ /^(gcrypt|argon2|nettle)/ && !of("^lib/kit/")		{ bad("libgcrypt, nettle and libargon2 are for lib/kit/") }
+	$2 ~ /^(gcrypt|argon2|nettle|lz4)/ && !of("^lib/kit/")	{ bad("libgcrypt, nettle, libargon2 and liblz4 are for lib/kit/") }
 	$2 ~ /^yaml/ && !of("^lib/yaml[^/]*$")			{ bad("libyaml is for lib/yaml*.c alone") }
 	$2 ~ /^liburing/ && !of("^lib/os/")			{ bad("io_uring is for lib/os/") }
 	$2 ~ /^nbdkit/ && !of("^plugins/")			{ bad("nbdkit is for plugins/") }
@@ -57,7 +57,7 @@ judge_includes() {
 		{ bad("another target") }
 
 	# what of the C library targets may have; the rest does I/O, keeps time or makes threads
-	of("^(targets|lib/kit|lib/meta)/") && !ours && $2 !~ /^(openssl|gcrypt|nettle|argon2|config\.h)/ && $2 !~ /\// &&
+	of("^(targets|lib/kit|lib/meta)/") && !ours && $2 !~ /^(openssl|gcrypt|nettle|argon2|lz4|config\.h)/ && $2 !~ /\// &&
 	$2 !~ /^(assert|ctype|endian|errno|inttypes|limits|stdarg|stdbool|stddef|stdint|stdio|stdlib|string|strings|byteswap)\.h$/ &&
 	system_header($0) { bad("targets get the outside through stores, clock and dice") }
 	of("^(targets|lib/kit|lib/meta)/") && $2 ~ /^(sys|linux|netinet|arpa)\// && $2 != "sys/uio.h" \
@@ -111,6 +111,7 @@ judge_symbols() {
 	function may(from, to) {		# layers
 		if (from == to) return 1
 		if (to == "format") return from ~ /^(target:.*|luks|client)$/
+		if (from == "format") return to == "kit"	# checksums
 		if (from == "target:crypt" && to == "luks") return 1
 		if (from ~ /^target:/) return to ~ /^(core|kit|meta)$/
 		if (from == "list") return to ~ /^target:/
@@ -141,7 +142,7 @@ judge_symbols() {
 		} else if (symbol ~ /^nbdkit_/) {
 			if (from != "plugins") bad("nbdkit is for plugins/")
 		} else if (from ~ /^(target:.*|list|kit|meta)$/) {
-			if (symbol !~ pure && !(from == "kit" && symbol ~ /^(gcry_|nettle_|argon2)/))
+			if (symbol !~ pure && !(from == "kit" && symbol ~ /^(gcry_|nettle_|argon2|LZ4_)/))
 				bad("a target gets the outside through stores, clock and dice")
 		} else if (from == "core" && symbol ~ outside) {
 			# task stacks, and the mailbox that any thread may post to

@@ -141,7 +141,7 @@ typedef int cs_action(struct cs *);
 cs_action cs_open, cs_close, cs_status, cs_resize, cs_suspend, cs_resume;
 cs_action cs_format, cs_add_key, cs_remove_key, cs_change_key, cs_kill_slot, cs_erase;
 cs_action cs_dump, cs_uuid, cs_is_luks, cs_backup, cs_restore, cs_config, cs_token, cs_repair,
-	cs_convert_key, cs_reencrypt;
+	cs_convert_key, cs_reencrypt, cs_convert, cs_benchmark, cs_refresh;
 int unlock(struct cs *cs, struct ndm_luks *l, const char *device, uint8_t *key, size_t *key_bytes,
 	   struct secret *kept);
 

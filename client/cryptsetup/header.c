@@ -180,6 +180,34 @@ int cs_repair(struct cs *cs)
 	return err;
 }
 
+int cs_convert(struct cs *cs)
+{
+	const char *type = given(cs, CS_TYPE) ? text(cs, CS_TYPE) : "";
+	int version = !strcmp(type, "luks1") ? 1 : !strcmp(type, "luks2") ? 2 : 0, err;
+	struct ndm_luks *l;
+	struct disk d;
+	char *question;
+
+	if (!version) {
+		say("Required --type argument: luks1 or luks2.");
+		return -EINVAL;
+	}
+	question = text_format("This operation will convert %s to LUKS%d format; without a backup of its header it is at risk.",
+			       cs->argv[0], version);
+	err = question ? confirm(cs, question) : -ENOMEM;
+	free(question);
+	err = err ? err : header_open(cs, cs->argv[0], true, &d, &l);
+	if (err)
+		return err;
+	if (dm_uuid_in_use(cs, ndm_luks_version(l), ndm_luks_uuid(l))) {
+		say("Device %s is still in use.", cs->argv[0]);
+		err = -EBUSY;
+	}
+	err = err ? err : complain(l, ndm_luks_convert(l, version));
+	header_close(&d, l);
+	return err;
+}
+
 /* ---- config, token ---- */
 
 static int set_priority(struct cs *cs, struct ndm_luks *l)

@@ -36,6 +36,10 @@ static const struct action { const char *name; cs_action *run; int least; const 
 	{ "token", cs_token, 2, "<add|remove|import|export> <device>" },
 	{ "repair", cs_repair, 1, "<device>" },
 	{ "reencrypt", cs_reencrypt, 1, "<device>" },
+	{ "convert", cs_convert, 1, "<device> --type <luks1|luks2>" },
+	{ "benchmark", cs_benchmark, 0, "" },
+	{ "refresh", cs_refresh, 1, "<name>" },
+	{ "create", cs_open, 2, "<name> <device>" },
 };
 
 static const struct action *action_find(const char *name)
@@ -58,6 +62,19 @@ static const char *outcome(int status)
 	return words[status];
 }
 
+/* create NAME DEVICE, of old */
+static void create_turned(struct cs *cs, const char *name, char *turned[2])
+{
+	if (strcmp(name, "create"))
+		return;
+	turned[0] = cs->argv[1];
+	turned[1] = cs->argv[0];
+	cs->argv = turned;
+	cs->argc = 2;
+	cs->given[CS_TYPE - 1000] = true;
+	cs->text[CS_TYPE - 1000] = "plain";
+}
+
 /* plainOpen and the like say the type in their name */
 static void type_of_name(struct cs *cs, const char *name)
 {
@@ -71,6 +88,7 @@ int cryptsetup_main(struct client *client, int argc, char **argv)
 {
 	struct cs cs = { .client = client };
 	const struct action *action;
+	char *turned[2];
 	int status, err;
 
 	if (!cs_options(&cs, &argc, &argv, &status))
@@ -91,6 +109,7 @@ int cryptsetup_main(struct client *client, int argc, char **argv)
 		return 1;
 	}
 	type_of_name(&cs, action->name);
+	create_turned(&cs, action->name, turned);
 	err = action->run(&cs);
 	status = setup_exit_status(err);
 	if (cs.verbose && !err)

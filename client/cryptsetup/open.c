@@ -222,6 +222,114 @@ static int open_luks(struct cs *cs, const char *device, const char *name)
 	return err;
 }
 
+static int suspend_or_resume(struct cs *cs, const char *name, bool suspend)
+{
+	struct task *t = task_new(cs->client, suspend ? TASK_SUSPEND : TASK_RESUME);
+	bool good = t && task_set_name(t, name) && task_run(t);
+	int err = good ? 0 : t && t->error ? t->error : -EINVAL;
+
+	task_free(t);
+	return err;
+}
+
+/* The device that a crypt line stands on, for the header; allocated. */
+static char *device_below(struct cs *cs, const char *name)
+{
+	struct task *t;
+	char *args, *word = NULL, *save = NULL, *found = NULL;
+	unsigned i, major, minor;
+
+	if (dm_table(cs, name, TASK_TABLE, &t))
+		return NULL;
+	if (t->nr_lines && !strcmp(t->lines[0].type, "crypt")) {
+		args = t->lines[0].params;
+		for (i = 0; i < 4; i++)
+			word = strtok_r(i ? NULL : args, " ", &save);
+		if (word && sscanf(word, "%u:%u", &major, &minor) == 2)
+			word = (char *)control_backing_name(cs->client, major, minor);
+		found = word ? strdup(word) : NULL;
+	}
+	for (i = 0; i < t->nr_lines; i++)
+		if (t->lines[i].params)
+			explicit_bzero(t->lines[i].params, strlen(t->lines[i].params));
+	task_free(t);
+	return found;
+}
+
+/* ---- another table for a volume that is open ---- */
+
+static int reload(struct cs *cs, const char *name, const struct ndm_luks_line *line)
+{
+	struct task *t = task_new(cs->client, TASK_RELOAD);
+	bool good = t && task_set_name(t, name) && task_add_line(t, line->start, line->nr, line->type, line->args);
+	int err;
+
+	if (good)
+		t->flags |= DM_SECURE_DATA_FLAG;
+	good = good && task_run(t);
+	err = good ? 0 : t && t->error ? t->error : -EINVAL;
+	task_free(t);
+	return err ? err : suspend_or_resume(cs, name, false);
+}
+
+static int refresh_luks(struct cs *cs, const char *device, const char *name)
+{
+	uint8_t *key = ndm_luks_secret(2 * NDM_LUKS_KEY_MAX);
+	struct ndm_luks_options o;
+	struct ndm_luks_line *lines = NULL;
+	struct disk data, header;
+	struct ndm_luks *l = NULL;
+	char *word = NULL;
+	unsigned n = 0;
+	size_t bytes = 0;
+	int err = key ? disk_open(cs, device, false, false, &data) : -ENOMEM;
+
+	if (err) {
+		ndm_luks_secret_free(key, 2 * NDM_LUKS_KEY_MAX);
+		return err;
+	}
+	err = header_open(cs, device, given(cs, CS_PERSISTENT), &header, &l);
+	if (!err && (ndm_luks_has_integrity(l) || ndm_luks_reencrypting(l))) {
+		say("Device %s has integrity, or is in reencryption: it cannot be refreshed.", name);
+		err = -EINVAL;
+	}
+	err = err ? err : volume_key(cs, l, device, key, &bytes, key + NDM_LUKS_KEY_MAX);
+	word = err ? NULL : disk_word(&data);
+	if (word) {
+		table_options(cs, &data, word, &o);
+		err = ndm_luks_lines(l, &o, key, bytes, &lines, &n);
+		if (err)
+			say("%s", ndm_luks_why(l));
+		err = err ? err : reload(cs, name, lines);
+	}
+	if (!err && given(cs, CS_PERSISTENT) && ndm_luks_version(l) == 2)
+		err = keep_flags(cs, l);
+	ndm_luks_lines_free(lines, n);
+	free(word);
+	if (l)
+		header_close(&header, l);
+	disk_close(&data);
+	ndm_luks_secret_free(key, 2 * NDM_LUKS_KEY_MAX);
+	return err;
+}
+
+/* refresh NAME, or open --refresh DEVICE NAME */
+int cs_refresh(struct cs *cs)
+{
+	const char *name = cs->argv[cs->argc > 1 ? 1 : 0];
+	char *device = cs->argc > 1 ? strdup(cs->argv[0]) : device_below(cs, name);
+	int err;
+
+	if (!device || !dm_exists(cs, name)) {
+		say("Device %s is not active.", name);
+		free(device);
+		return -ENODEV;
+	}
+	err = refresh_luks(cs, device, name);
+	free(device);
+	return err;
+}
+
 /* ---- plain ---- */
 
 #define PLAIN_CIPHER "aes-cbc-essiv:sha256"
@@ -329,6 +437,8 @@ int cs_open(struct cs *cs)
 		say("cryptsetup: open requires <device> <name> as arguments");
 		return -EINVAL;
 	}
+	if (name && given(cs, CS_REFRESH))
+		return cs_refresh(cs);
 	if (name && !given(cs, CS_TEST_PASSPHRASE) && dm_exists(cs, name)) {
 		say("Device %s already exists.", name);
 		return -EEXIST;
@@ -362,16 +472,6 @@ int cs_close(struct cs *cs)
 	return err;
 }
 
-static int suspend_or_resume(struct cs *cs, bool suspend)
-{
-	struct task *t = task_new(cs->client, suspend ? TASK_SUSPEND : TASK_RESUME);
-	bool good = t && task_set_name(t, cs->argv[0]) && task_run(t);
-	int err = good ? 0 : t && t->error ? t->error : -EINVAL;
-
-	task_free(t);
-	return err;
-}
-
 static int message(struct cs *cs, char *words)
 {
 	struct task *t = task_new(cs->client, TASK_MESSAGE);
@@ -391,33 +491,9 @@ static int message(struct cs *cs, char *words)
 /* The key is gone from memory until luksResume brings it back. */
 int cs_suspend(struct cs *cs)
 {
-	int err = suspend_or_resume(cs, true);
+	int err = suspend_or_resume(cs, cs->argv[0], true);
 
 	return err ? err : message(cs, strdup("key wipe"));
-}
-
-/* The device that a crypt line stands on, for the header; allocated. */
-static char *device_below(struct cs *cs, const char *name)
-{
-	struct task *t;
-	char *args, *word = NULL, *save = NULL, *found = NULL;
-	unsigned i, major, minor;
-
-	if (dm_table(cs, name, TASK_TABLE, &t))
-		return NULL;
-	if (t->nr_lines && !strcmp(t->lines[0].type, "crypt")) {
-		args = t->lines[0].params;
-		for (i = 0; i < 4; i++)
-			word = strtok_r(i ? NULL : args, " ", &save);
-		if (word && sscanf(word, "%u:%u", &major, &minor) == 2)
-			word = (char *)control_backing_name(cs->client, major, minor);
-		found = word ? strdup(word) : NULL;
-	}
-	for (i = 0; i < t->nr_lines; i++)
-		if (t->lines[i].params)
-			explicit_bzero(t->lines[i].params, strlen(t->lines[i].params));
-	task_free(t);
-	return found;
 }
 
 int cs_resume(struct cs *cs)
@@ -443,7 +519,7 @@ int cs_resume(struct cs *cs)
 		for (size_t k = 0; k < n; k++, i += 2)
 			sprintf(words + i, "%02x", key[k]);
 		err = message(cs, strdup(words));
-		err = err ? err : suspend_or_resume(cs, false);
+		err = err ? err : suspend_or_resume(cs, cs->argv[0], false);
 	}
 	ndm_luks_secret_free(words, 2 * NDM_LUKS_KEY_MAX + 16);
 	ndm_luks_secret_free(key, NDM_LUKS_KEY_MAX);
@@ -550,5 +626,5 @@ int cs_resize(struct cs *cs)
 	task_free(was);
 	task_free(t);
 	free(below);
-	return err ? err : suspend_or_resume(cs, false);
+	return err ? err : suspend_or_resume(cs, cs->argv[0], false);
 }

@@ -63,6 +63,7 @@ static const struct known known[] = {
 	{ "luks2-metadata-size", CS_METADATA_SIZE, SIZE, 0, "BYTES" },
 	{ "master-key-file", CS_VOLUME_KEY_FILE, TEXT, 0, NULL },
 	{ "volume-key-file", CS_VOLUME_KEY_FILE, TEXT, 0, "FILE  holds the volume key" },
+	{ "new-token-id", CS_IGNORED, NUMBER, 0, "accepted: no token makes keyslots here" },
 	{ "new-keyfile", CS_NEW_KEYFILE, TEXT, 0, "FILE  the new passphrase" },
 	{ "new-key-slot", CS_NEW_KEY_SLOT, NUMBER, 0, "NUMBER" },
 	{ "new-keyfile-offset", CS_NEW_KEYFILE_OFFSET, NUMBER, 0, "BYTES" },
@@ -89,6 +90,7 @@ static const struct known known[] = {
 	{ "resilience-hash", CS_RESILIENCE_HASH, TEXT, 0, "HASH  of the checksums" },
 	{ "resume-only", CS_RESUME_ONLY, FLAG, 0, "reencrypt: go on, begin nothing" },
 	{ "sector-size", CS_SECTOR_SIZE, NUMBER, 0, "BYTES  512 to 4096" },
+	{ "serialize-memory-hard-pbkdf", CS_IGNORED, FLAG, 0, "accepted" },
 	{ "shared", CS_SHARED, FLAG, 0, "accepted" },
 	{ "size", CS_SIZE, NUMBER, 'b', "SECTORS  of the opened device" },
 	{ "skip", CS_SKIP, NUMBER, 'p', "SECTORS  plain: added to the IV" },
@@ -130,7 +132,7 @@ static void help(FILE *out)
 		"\tluksDump <device>\n\tluksSuspend <name>\n\tluksResume <name>\n"
 		"\tluksHeaderBackup <device>\n\tluksHeaderRestore <device>\n\terase <device>\n"
 		"\tconfig <device>\n\ttoken <add|remove|import|export> <device>\n\trepair <device>\n"
-		"\treencrypt <device>\n\n"
+		"\treencrypt <device>\n\tconvert <device> --type <luks1|luks2>\n\tbenchmark\n\trefresh <name>\n\n"
 		"Options:\n");
 	for (i = 0; i < NKNOWN; i++)
 		if (known[i].help)

@@ -110,6 +110,26 @@ static bool read_style(struct dmsetup *ds)
 	return true;
 }
 
+/* There is no udev to wait for; but who has set it wrong is told, as by dmsetup, and no more. */
+static void look_at_cookie(const struct dmsetup *ds)
+{
+	const char *text = getenv("DM_UDEV_COOKIE");
+	uint32_t cookie;
+
+	if (text && *text && !given(ds, OPT_UDEVCOOKIE))
+		cookie_value(text, &cookie);
+}
+
+static bool device_folder_is_right(void)
+{
+	const char *text = getenv("DM_DEV_DIR");
+
+	if (!text || !*text || *text == '/')
+		return true;
+	say("Invalid DM_DEV_DIR environment variable value.");
+	return false;
+}
+
 static const struct command *choose_command(struct dmsetup *ds, int argc)
 {
 	const struct command *list = ds->usage == USAGE_STATS ? stats_commands : dmsetup_commands;
@@ -134,6 +154,7 @@ static const struct command *choose_command(struct dmsetup *ds, int argc)
 		usage_print(ds);
 		return NULL;
 	}
+	look_at_cookie(ds);
 	return command;
 }
 
@@ -275,6 +296,8 @@ int dmsetup_main(struct client *client, int argc, char **argv)
 	struct call call = { .subcommand = "" };
 	bool good = false;
 
+	if (!device_folder_is_right())
+		return 1;
 	if (!parse_command_line(&ds, &argc, &argv)) {
 		say("Couldn't process command line.");
 		goto out;

@@ -193,7 +193,7 @@ static const struct ndm_cipher_ops adiantum_ops = {
 /* "adiantum(xchacha12,aes)" -> 12 and "ecb(aes)"; 0: it is none */
 static unsigned adiantum_parse(const char *name, char *block, size_t room)
 {
-	static const char *const blocks[] = { "aes", "serpent", "twofish", "camellia" };
+	static const char *const blocks[] = { "aes", "serpent", "twofish", "camellia", "cast6" };
 	char inside[NDM_CIPHER_NAME_MAX], *comma, *last;
 	unsigned rounds, i;
 
@@ -217,6 +217,27 @@ static unsigned adiantum_parse(const char *name, char *block, size_t room)
 	return 0;
 }
 
+/* Both parts are ciphers that are there, but not of the kind that it takes. */
+static bool adiantum_of_others(const char *name)
+{
+	char inside[NDM_CIPHER_NAME_MAX], block[NDM_CIPHER_NAME_MAX + 5], *comma;
+	struct ndm_cipher *stream, *ecb;
+	bool there;
+
+	comma = cipher_name_inside(name, "adiantum", inside) ? strchr(inside, ',') : NULL;
+	if (!comma || strchr(inside, '('))
+		return false;
+	*comma++ = 0;
+	snprintf(block, sizeof block, "ecb(%s)", comma);
+	if (ndm_cipher_new(inside, &stream))
+		return false;
+	ndm_cipher_free(stream);
+	there = !ndm_cipher_new(block, &ecb);
+	if (there)
+		ndm_cipher_free(ecb);
+	return there;
+}
+
 int cipher_make_adiantum(const char *name, struct ndm_cipher **out)
 {
 	char block[32];
@@ -226,12 +247,12 @@ int cipher_make_adiantum(const char *name, struct ndm_cipher **out)
 	int err;
 
 	if (!rounds)
-		return -ENOENT;
+		return adiantum_of_others(name) ? -EINVAL : -ENOENT;
 	a = ndm_secret_alloc(sizeof *a);
 	if (!a)
 		return -ENOMEM;
 	a->rounds = rounds;
-	a->cipher = (struct ndm_cipher){ &adiantum_ops, 1, 32, 500 };
+	a->cipher = (struct ndm_cipher){ &adiantum_ops, 16, 32, 500 };
 	mac = EVP_MAC_fetch(NULL, "POLY1305", NULL);
 	a->poly = mac ? EVP_MAC_CTX_new(mac) : NULL;
 	EVP_MAC_free(mac);

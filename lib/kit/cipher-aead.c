@@ -92,13 +92,14 @@ int aead_make_evp(const char *name, struct ndm_aead **out)
 	struct aead_evp *e;
 
 	if (!gcm && strcmp(name, "rfc7539(chacha20,poly1305)"))
-		return -ENOENT;
+		return strncmp(name, "rfc7539(", 8) ? -ENOENT : -EINVAL;
 	e = ndm_zalloc(sizeof *e);
 	if (!e)
 		return -ENOMEM;
 	e->gcm = gcm;
 	e->aead = (struct ndm_aead){ .ops = &aead_evp_ops, .block_bytes = 1, .iv_bytes = 12,
 				     .tag_min = gcm ? 4 : 16, .tag_max = 16, .tag_bytes = 16,
+				     .tag_sizes = gcm ? TAGS_GCM : 0,
 				     .mb_per_s = 1500 };
 	*out = &e->aead;
 	return 0;
@@ -174,6 +175,7 @@ static const struct ndm_aead_ops authenc_ops = {
 int aead_make_authenc(const char *name, struct ndm_aead **out)
 {
 	char inside[NDM_CIPHER_NAME_MAX], *comma;
+	struct ndm_aead *within;
 	struct authenc *c;
 	int err;
 
@@ -188,6 +190,10 @@ int aead_make_authenc(const char *name, struct ndm_aead **out)
 		return -ENOMEM;
 	err = ndm_hash_new(inside, &c->mac);
 	err = err ? err : ndm_cipher_new(comma + 1, &c->cipher);
+	if (err == -ENOENT && !ndm_aead_new(comma + 1, &within)) {
+		ndm_aead_free(within);		/* it is there, but is no cipher for this */
+		err = -EINVAL;
+	}
 	if (err) {
 		authenc_free(&c->aead);
 		return err;

@@ -338,6 +338,19 @@ static bool mode_parse(const char *name, enum mode *mode, char *base)
 	return false;
 }
 
+/* cts and ctr of something that is there, but is not what they are made of */
+static bool mode_over_other(const char *name)
+{
+	char inside[NDM_CIPHER_NAME_MAX];
+	struct ndm_cipher *c;
+
+	if ((!cipher_name_inside(name, "cts", inside) && !cipher_name_inside(name, "ctr", inside)) ||
+	    !strchr(inside, '(') || ndm_cipher_new(inside, &c))
+		return false;
+	ndm_cipher_free(c);
+	return true;
+}
+
 int cipher_make_mode(const char *name, struct ndm_cipher **out)
 {
 	char base[NDM_CIPHER_NAME_MAX];
@@ -348,13 +361,15 @@ int cipher_make_mode(const char *name, struct ndm_cipher **out)
 	if (!strcmp(name, "ecb(cipher_null)"))
 		return null_make(out);
 	if (!mode_parse(name, &mode, base))
-		return -ENOENT;
+		return mode_over_other(name) ? -EINVAL : -ENOENT;
 	c = ndm_secret_alloc(sizeof *c);
 	if (!c)
 		return -ENOMEM;
 	c->mode = mode;
 	c->cipher.ops = &composed_ops;
 	err = ndm_cipher_new(base, &c->data);
+	if (err == -ENOENT && !strncmp(base, "ecb(chacha", 10))
+		err = -EINVAL;			/* there, but no block cipher */
 	if (!err && mode == MODE_XTS)
 		err = ndm_cipher_new(base, &c->tweak);
 	if (!err && (mode == MODE_XTS || mode == MODE_LRW) && c->data->block_bytes != BLOCK)

@@ -22,7 +22,7 @@ bool cipher_name_inside(const char *name, const char *outer, char *inner)
 	return true;
 }
 
-int ndm_cipher_new(const char *name, struct ndm_cipher **out)
+static int cipher_make(const char *name, struct ndm_cipher **out)
 {
 	static int (*const makers[])(const char *, struct ndm_cipher **) = {
 		cipher_make_aes, cipher_make_evp, cipher_make_gcrypt, cipher_make_mode, cipher_make_block,
@@ -34,6 +34,37 @@ int ndm_cipher_new(const char *name, struct ndm_cipher **out)
 
 	for (i = 0; i < sizeof makers / sizeof *makers && err == -ENOENT; i++)
 		err = makers[i](name, out);
+	return err;
+}
+
+static int aead_make(const char *name, struct ndm_aead **out)
+{
+	static int (*const makers[])(const char *, struct ndm_aead **) = {
+		aead_make_evp, aead_make_authenc, aead_make_essiv, aead_make_aegis, aead_make_gcrypt, aead_make_esp,
+	};
+	unsigned i;
+	int err = -ENOENT;
+
+	for (i = 0; i < sizeof makers / sizeof *makers && err == -ENOENT; i++)
+		err = makers[i](name, out);
+	return err;
+}
+
+/* -EINVAL: it is there, but authenticates, or is a MAC */
+int ndm_cipher_new(const char *name, struct ndm_cipher **out)
+{
+	struct ndm_aead *aead;
+	struct ndm_hash *mac;
+	int err = cipher_make(name, out);
+
+	if (err == -ENOENT && !aead_make(name, &aead)) {
+		ndm_aead_free(aead);
+		err = -EINVAL;
+	}
+	if (err == -ENOENT && !strncmp(name, "hmac(", 5) && !ndm_hash_new(name, &mac)) {
+		ndm_hash_free(mac);
+		err = -EINVAL;
+	}
 	return err;
 }
 
@@ -113,24 +144,39 @@ static bool essiv_block_name(const char *inner, char *name)
 	return true;
 }
 
-/* "INNER,HASH" apart; the last comma decides */
-static int essiv_parts(char *inside, struct ndm_cipher **salted, struct ndm_hash **hash)
+/* The kernel's bounds of a key: a hash of another length is refused before any key is set. */
+static bool essiv_key_fits(const char *block, unsigned bytes)
 {
-	char block[NDM_CIPHER_NAME_MAX], *comma = strrchr(inside, ',');
+	static const struct { const char *name; uint8_t least, most; } bounds[] = {
+		{ "ecb(aes)", 16, 32 }, { "ecb(camellia)", 16, 32 }, { "ecb(serpent)", 0, 32 }, { "ecb(twofish)", 16, 32 },
+		{ "ecb(blowfish)", 4, 56 }, { "ecb(cast5)", 5, 16 }, { "ecb(cast6)", 16, 32 }, { "ecb(des)", 8, 8 },
+		{ "ecb(des3_ede)", 24, 24 }, { "ecb(fcrypt)", 8, 8 },
+	};
+	unsigned i;
+
+	for (i = 0; i < sizeof bounds / sizeof *bounds; i++)
+		if (!strcmp(bounds[i].name, block))
+			return bytes >= bounds[i].least && bytes <= bounds[i].most;
+	return false;
+}
+
+/* "INNER,HASH" apart; the last comma decides.  INNER is known to be there when this is called. */
+static int essiv_parts(const char *comma, const char *inside, struct ndm_cipher **salted, struct ndm_hash **hash)
+{
+	char block[NDM_CIPHER_NAME_MAX];
 	int err;
 
-	if (!comma)
-		return -EINVAL;
-	*comma = 0;
 	if (!essiv_block_name(inside, block))
 		return -EINVAL;
 	err = ndm_hash_new(comma + 1, hash);
+	if (!err && (ndm_hash_keyed(*hash) || !essiv_key_fits(block, ndm_hash_bytes(*hash))))
+		err = -EINVAL;
 	return err ? err : ndm_cipher_new(block, salted);
 }
 
 int cipher_make_essiv(const char *name, struct ndm_cipher **out)
 {
-	char inside[NDM_CIPHER_NAME_MAX];
+	char inside[NDM_CIPHER_NAME_MAX], *comma;
 	struct essiv *e;
 	int err;
 
@@ -140,8 +186,11 @@ int cipher_make_essiv(const char *name, struct ndm_cipher **out)
 	if (!e)
 		return -ENOMEM;
 	e->cipher.ops = &essiv_ops;
-	err = essiv_parts(inside, &e->salted, &e->hash);
-	err = err ? err : ndm_cipher_new(inside, &e->inner);
+	comma = strrchr(inside, ',');
+	if (comma)
+		*comma = 0;
+	err = comma ? ndm_cipher_new(inside, &e->inner) : -EINVAL;
+	err = err ? err : essiv_parts(comma, inside, &e->salted, &e->hash);
 	if (!err && e->inner->iv_bytes != e->salted->block_bytes)
 		err = -EINVAL;
 	if (err) {
@@ -217,7 +266,7 @@ static const struct ndm_aead_ops aead_essiv_ops = {
 
 int aead_make_essiv(const char *name, struct ndm_aead **out)
 {
-	char inside[NDM_CIPHER_NAME_MAX];
+	char inside[NDM_CIPHER_NAME_MAX], *comma;
 	struct aead_essiv *e;
 	int err;
 
@@ -226,8 +275,11 @@ int aead_make_essiv(const char *name, struct ndm_aead **out)
 	e = ndm_zalloc(sizeof *e);
 	if (!e)
 		return -ENOMEM;
-	err = essiv_parts(inside, &e->salted, &e->hash);
-	err = err ? err : ndm_aead_new(inside, &e->inner);
+	comma = strrchr(inside, ',');
+	if (comma)
+		*comma = 0;
+	err = comma ? ndm_aead_new(inside, &e->inner) : -EINVAL;
+	err = err ? err : essiv_parts(comma, inside, &e->salted, &e->hash);
 	if (!err && e->inner->iv_bytes != e->salted->block_bytes)
 		err = -EINVAL;
 	if (err) {
@@ -242,22 +294,22 @@ int aead_make_essiv(const char *name, struct ndm_aead **out)
 
 /* ---- makers of those with authentication ---- */
 
+/* -EINVAL: it is there, but does not authenticate */
 int ndm_aead_new(const char *name, struct ndm_aead **out)
 {
-	static int (*const makers[])(const char *, struct ndm_aead **) = {
-		aead_make_evp, aead_make_authenc, aead_make_essiv, aead_make_aegis,
-	};
-	unsigned i;
-	int err = -ENOENT;
+	struct ndm_cipher *plain;
+	int err = aead_make(name, out);
 
-	for (i = 0; i < sizeof makers / sizeof *makers && err == -ENOENT; i++)
-		err = makers[i](name, out);
+	if (err == -ENOENT && !cipher_make(name, &plain)) {
+		ndm_cipher_free(plain);
+		err = -EINVAL;
+	}
 	return err;
 }
 
 int ndm_aead_set_tag(struct ndm_aead *a, unsigned bytes)
 {
-	if (bytes < a->tag_min || bytes > a->tag_max)
+	if (bytes < a->tag_min || bytes > a->tag_max || (a->tag_sizes && !(a->tag_sizes >> bytes & 1)))
 		return -EINVAL;
 	a->tag_bytes = bytes;
 	return 0;

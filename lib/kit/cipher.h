@@ -88,10 +88,15 @@ struct ndm_aead {
 	const struct ndm_aead_ops *ops;
 	unsigned block_bytes, iv_bytes;
 	unsigned tag_min, tag_max;	/* bytes */
+	uint32_t tag_sizes;		/* 1 << bytes of those between that there are; 0: all */
 	unsigned tag_bytes;		/* in use; set with ndm_aead_set_tag() */
 	unsigned mac_key_bytes;		/* authenc: the digest's size, else 0 */
 	unsigned mb_per_s;		/* as a cipher's */
 };
+
+#define TAGS_GCM (1u << 4 | 1u << 8 | 0x1fu << 12)
+#define TAGS_CCM (1u << 4 | 1u << 6 | 1u << 8 | 1u << 10 | 1u << 12 | 1u << 14 | 1u << 16)
+#define TAGS_ESP (1u << 8 | 1u << 12 | 1u << 16)
 
 int ndm_aead_new(const char *name, struct ndm_aead **);
 int ndm_aead_set_tag(struct ndm_aead *, unsigned bytes);	/* -EINVAL: not a size it has */
@@ -114,6 +119,8 @@ int aead_make_evp(const char *name, struct ndm_aead **);
 int aead_make_authenc(const char *name, struct ndm_aead **);
 int aead_make_essiv(const char *name, struct ndm_aead **);
 int aead_make_aegis(const char *name, struct ndm_aead **);
+int aead_make_gcrypt(const char *name, struct ndm_aead **);
+int aead_make_esp(const char *name, struct ndm_aead **);
 
 /*
  * "outer(inner)" -> inner, when the name is that; false otherwise, or when it is too long.

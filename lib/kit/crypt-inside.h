@@ -15,6 +15,7 @@ struct crypt_lane {
 
 struct ndm_crypt {
 	struct ndm_crypt_spec spec;
+	bool essiv_authenc;			/* named so: takes no key of ours */
 	unsigned keys, key_parts;
 	size_t key_extra;		/* bytes at the end of the key that the IV mode has */
 	size_t mac_bytes;		/* of the key of authenc(); else 0 */

@@ -181,7 +181,7 @@ size_t ndm_crypt_random_bytes(const struct ndm_crypt *c, size_t bytes)
 	return bytes / c->spec.sector_bytes * c->iv_stored;
 }
 
-int ndm_crypt_run(struct ndm_crypt *c, unsigned which, struct ndm_crypt_run *r)
+static int run_sectors(struct ndm_crypt *c, unsigned which, struct ndm_crypt_run *r)
 {
 	struct crypt_lane *lane = &c->lane[which];
 	const unsigned bytes = c->spec.sector_bytes, n = r->bytes / bytes;
@@ -207,4 +207,12 @@ int ndm_crypt_run(struct ndm_crypt *c, unsigned which, struct ndm_crypt_run *r)
 			err = one_decrypt(c, lane, r->bad, in, out);
 	}
 	return err;
+}
+
+/* What a cipher cannot do with a sector is an error of the device. */
+int ndm_crypt_run(struct ndm_crypt *c, unsigned which, struct ndm_crypt_run *r)
+{
+	int err = run_sectors(c, which, r);
+
+	return err == -EINVAL ? -EIO : err;
 }

@@ -257,6 +257,7 @@ int ndm_crypt_new(const struct ndm_crypt_spec *spec, struct ndm_crypt **out, con
 	if (err)
 		goto bad;
 	c->keys = p.keys;
+	c->essiv_authenc = !strncmp(spec->cipher, "capi:essiv(authenc(", 19);
 	err = crypt_lanes(c, p.api);
 	if (err) {
 		*why = "Error allocating crypto tfm";
@@ -334,7 +335,8 @@ int ndm_crypt_set_key(struct ndm_crypt *c, const uint8_t *key)
 	if (c->key_extra > c->spec.key_bytes)
 		return -EINVAL;
 	part = (c->spec.key_bytes - c->key_extra) / c->keys;
-	if (c->spec.aead && c->mac_bytes > part)
+	/* only the key of a name that begins with authenc( is put together as that wants it */
+	if (c->essiv_authenc || (c->spec.aead && c->mac_bytes > part))
 		return -EINVAL;
 	for (i = 0; i < c->spec.lanes && !err; i++)
 		err = lane_set_key(c, &c->lane[i], key, part);
@@ -381,7 +383,7 @@ int ndm_crypt_init_iv(struct ndm_crypt *c, const char **why)
 		break;
 	case IV_EBOIV:
 	case IV_ELEPHANT:
-		bad = c->spec.aead || block != c->iv.iv_bytes;
+		bad = c->spec.aead || block != (c->iv.iv_bytes < 8 ? 8 : c->iv.iv_bytes);
 		break;
 	default:
 		break;

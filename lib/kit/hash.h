@@ -21,7 +21,7 @@ int ndm_hash_new(const char *name, struct ndm_hash **);
 void ndm_hash_free(struct ndm_hash *);		/* NULL is fine */
 unsigned ndm_hash_bytes(const struct ndm_hash *);	/* of the digest */
 bool ndm_hash_keyed(const struct ndm_hash *);	/* wants a key: hmac(...) */
-/* hmac: any key; -EINVAL where there is no key to set, -ENOKEY from others without one */
+/* hmac: any key; -ENOSYS where there is no key to set, -EINVAL a wrong one, -ENOKEY from others without */
 int ndm_hash_setkey(struct ndm_hash *, const void *key, size_t bytes);
 /* Every digest begins with these bytes (a salt); they are copied.  NULL, 0: none. */
 int ndm_hash_prefix(struct ndm_hash *, const void *salt, size_t bytes);
@@ -48,6 +48,16 @@ int ndm_checksum_setkey(struct ndm_checksum *, const void *key, size_t bytes);
 void ndm_checksum_begin(struct ndm_checksum *);
 void ndm_checksum_update(struct ndm_checksum *, const void *, size_t bytes);
 void ndm_checksum_end(struct ndm_checksum *, uint8_t *digest);
+
+/* ---- MACs of block ciphers, and small ones (hash-mac.c): what hash.c makes digests of ---- */
+
+struct ndm_mac;
+int ndm_mac_new(const char *name, struct ndm_mac **, unsigned *digest_bytes);	/* -ENOENT, -EINVAL */
+void ndm_mac_free(struct ndm_mac *);
+int ndm_mac_setkey(struct ndm_mac *, const uint8_t *key, size_t bytes);
+void ndm_mac_begin(struct ndm_mac *);
+int ndm_mac_update(struct ndm_mac *, const uint8_t *, size_t bytes);
+int ndm_mac_end(struct ndm_mac *, uint8_t *digest);
 
 /*
  * A detached PKCS#7 signature of the text by one of these certificates (PEM) or of those they

@@ -27,10 +27,27 @@ int ivgen_mode_parse(const char *name, enum ivgen_mode *mode)
 	return -EINVAL;
 }
 
+/* An IV of less than 8 bytes (cipher_null's) is the begin of one of 8. */
+static void fill_short(const struct ivgen *g, uint64_t s, unsigned step, unsigned n, uint8_t *iv)
+{
+	struct ivgen wide = { .mode = g->mode, .iv_bytes = 8, .sector_bytes = g->sector_bytes,
+			      .benbi_shift = g->benbi_shift };
+	uint8_t one[8];
+
+	for (; n; n--, s += step, iv += g->iv_bytes) {
+		ivgen_fill(&wide, s, step, 1, one);
+		memcpy(iv, one, g->iv_bytes);
+	}
+}
+
 void ivgen_fill(const struct ivgen *g, uint64_t s, unsigned step, unsigned n, uint8_t *iv)
 {
 	const unsigned bytes = g->iv_bytes;
 
+	if (bytes && bytes < 8) {
+		fill_short(g, s, step, n, iv);
+		return;
+	}
 	memset(iv, 0, (size_t)n * bytes);
 	if (!bytes)
 		return;

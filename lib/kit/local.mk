@@ -13,7 +13,7 @@ kit_crypt_sources = \
 	lib/kit/cipher-chacha.c \
 	lib/kit/cipher-evp.c \
 	lib/kit/cipher-gcrypt.c \
-	lib/kit/cipher-mode.c lib/kit/cipher-counter.c lib/kit/cipher-wrap.c lib/kit/cipher-fcrypt.c lib/kit/cipher-fcrypt.h \
+	lib/kit/cipher-mode.c lib/kit/cipher-counter.c lib/kit/cipher-wrap.c lib/kit/cipher-aead-gcrypt.c lib/kit/cipher-aead-esp.c lib/kit/hash-mac.c lib/kit/cipher-fcrypt.c lib/kit/cipher-fcrypt.h \
 	lib/kit/cipher-secret.c \
 	lib/kit/crypt.c \
 	lib/kit/crypt-run.c \
@@ -26,3 +26,4 @@ kit_crypt_sources = \
 
 libndm_core_la_SOURCES += $(kit_crypt_sources)
 libndm_core_la_SOURCES += lib/kit/fec.h lib/kit/fec.c lib/kit/hex.h
+libndm_core_la_SOURCES += lib/kit/lz4.h lib/kit/lz4.c

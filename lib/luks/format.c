@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "lib/luks/luks.h"
+#include "lib/luks/reencrypt.h"
 
 #define DATA_ALIGN (1u << 20)
 #define LUKS2_DATA_OFFSET (16u << 20)
@@ -164,7 +164,7 @@ static struct tree *digest_tree(const struct luks_digest *d)
 	return NULL;
 }
 
-static int make_tree(struct ndm_luks *l, const struct ndm_luks_format *f, uint64_t offset)
+int luks_tree_make(struct ndm_luks *l, const struct ndm_luks_format *f, uint64_t offset)
 {
 	static const char *const parts[] = { "keyslots", "tokens", "segments", "digests", "config" };
 	struct tree *json = luks_tree_new(TREE_OBJECT, NULL), *config;
@@ -249,7 +249,7 @@ static int format2(struct ndm_luks *l, const struct ndm_luks_format *f, const ui
 	if (!err && !f->integrity)
 		err = check_cipher(l, f->cipher, key, f->key_bytes);
 	err = err ? err : make_digest(l, f, key, digest_bytes);
-	err = err ? err : make_tree(l, f, offset);
+	err = err ? err : luks_tree_make(l, f, offset);
 	err = err ? err : wipe_area(l, 2 * l->header_bytes, l->keyslots_bytes);
 	return err ? err : luks2_write(l);
 }

@@ -182,7 +182,7 @@ static struct tree *slot_af_tree(const struct luks_slot *s)
 }
 
 /* The slot into the tree, and into the lists of its digest. */
-static int slot_to_tree(struct ndm_luks *l, int slot, int digest)
+int luks_slot_to_tree(struct ndm_luks *l, int slot, int digest)
 {
 	const struct luks_slot *s = &l->slot[slot];
 	struct tree *t = luks_tree_new(TREE_OBJECT, NULL), *d;
@@ -236,7 +236,7 @@ int luks_slot_make(struct ndm_luks *l, int slot, int digest, const void *pass, s
 		err = area_place(l, s);
 	err = err ? err : area_write(l, s, pass, pass_bytes, key);
 	if (!err && l->version == 2)
-		err = slot_to_tree(l, slot, digest);
+		err = luks_slot_to_tree(l, slot, digest);
 	if (err)
 		s->kind = SLOT_NONE;
 	return err;

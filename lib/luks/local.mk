@@ -4,6 +4,7 @@
 luks_sources = \
 	include/ndm-luks.h lib/luks/luks.h lib/luks/reencrypt.h lib/luks/tree.h \
 	lib/luks/af.c \
+	lib/luks/convert.c lib/luks/speed.c \
 	lib/luks/dump.c \
 	lib/luks/format.c \
 	lib/luks/header.c \

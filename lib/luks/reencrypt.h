@@ -77,6 +77,9 @@ int luks_slot_free(struct ndm_luks *, int slot);
 int luks_key_digest(struct ndm_luks *, const uint8_t *key, size_t key_bytes);
 void luks_slot_from_tree(struct ndm_luks *, int slot);
 int luks_area_wipe(struct ndm_luks *, uint64_t offset, uint64_t bytes);
+/* format.c, keyslot-change.c: the tree of l->digest[0] and one segment; a slot in it */
+int luks_tree_make(struct ndm_luks *, const struct ndm_luks_format *, uint64_t offset);
+int luks_slot_to_tree(struct ndm_luks *, int slot, int digest);
 /* keyslot.c: the first slot of this digest that takes the passphrase */
 int luks_unlock_digest(struct ndm_luks *, int digest, const void *pass, size_t pass_bytes, uint8_t *key,
 		       size_t *key_bytes);

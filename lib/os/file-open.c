@@ -166,7 +166,7 @@ static void limits_regular(struct file_store *f, const struct stat *st)
 	f->can_punch = punch_works(f, st);
 	f->can_zero_range = !f->memory;
 	f->can_seek = true;
-	l->extents = true;
+	l->extents = l->cache = true;
 	if (f->can_punch) {
 		l->max_discard_sectors = UINT32_MAX;
 		l->discard_granularity_bytes = l->physical_block_bytes;

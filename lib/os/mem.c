@@ -384,6 +384,7 @@ static int mem_open(struct ndm_loop *loop, const char *spec, unsigned mode,
 		.fua = true,
 		.fast_zeroes = true,
 		.extents = true,
+		.cache = true,
 	};
 	*store = &s->base;
 	return 0;

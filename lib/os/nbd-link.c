@@ -8,6 +8,11 @@
  * and it is tried again after a pause: 100 ms at first, doubled up to 5 s, give or take a
  * quarter so that many clients of one server do not come back in step.
  *
+ * Where connections see each other's writes, and block status is to be had, the first one is kept
+ * for that, and data go over others, with simple replies: a structured one costs the server a
+ * system call more, and both sides another piece in the socket.  The first one stands in while no
+ * other is there, and goes when the last of them does.
+ *
  * A server that comes back must offer what it offered: a different size, a missing ability or
  * an export turned read-only keeps the connection down, with the reason in the log; it is
  * asked again as after any failure, for the right server may return.
@@ -56,7 +61,8 @@ static int resolve(void *arg)
 		return c->err;
 	}
 	/* what a table names is the administrator's word, key files included */
-	if (nbd_set_uri_allow_local_file(h, true) || nbd_set_pread_initialize(h, false) ||
+	if (nbd_set_uri_allow_local_file(h, true) ||
+	    (c->plain && nbd_set_request_structured_replies(h, false)) || nbd_set_pread_initialize(h, false) ||
 	    nbd_add_meta_context(h, LIBNBD_CONTEXT_BASE_ALLOCATION) ||
 	    nbd_aio_connect_uri(h, c->store->uri)) {
 		conn_why_nbd(c);
@@ -275,8 +281,8 @@ static void promise_read(struct nbd_handle *h, struct nbd_promise *p)
 }
 
 /* Whether `now` offers all that `was` did; else says what is missing. */
-static bool promise_kept(const struct nbd_promise *was, const struct nbd_promise *now, char *why,
-			 size_t len)
+static bool promise_kept(const struct nbd_promise *was, const struct nbd_promise *now, bool plain,
+			 char *why, size_t len)
 {
 	const char *missing = NULL;
 
@@ -299,7 +305,7 @@ static bool promise_kept(const struct nbd_promise *was, const struct nbd_promise
 		missing = "fast zeroes";
 	else if (was->cache && !now->cache)
 		missing = "cache";
-	else if (was->extents && !now->extents)
+	else if (was->extents && !now->extents && !plain)
 		missing = "block status";
 	else if (now->block_min > was->block_min && now->block_min > NDM_SECTOR_BYTES)
 		missing = "blocks as small as before";
@@ -337,7 +343,7 @@ static void conn_ready(struct nbd_conn *c)
 	if (now.size < 0)
 		conn_why_nbd(c);
 	else if (st->unseen ? !promise_suits(st, &now, why, sizeof why)
-		 : st->open && !promise_kept(&st->promise, &now, why, sizeof why))
+		 : st->open && !promise_kept(&st->promise, &now, c->plain, why, sizeof why))
 		nbd_conn_why(c, -ESTALE, why);
 	else
 		goto good;
@@ -404,6 +410,16 @@ static void conn_log(struct nbd_conn *c, bool was_ready)
 	memcpy(c->logged, c->why, sizeof c->logged);
 }
 
+static bool plain_ready(const struct nbd_store *st)
+{
+	unsigned i;
+
+	for (i = 0; i < st->nconns; i++)
+		if (st->conns[i].plain && st->conns[i].state == NBD_READY)
+			return true;
+	return false;
+}
+
 /* c->why and c->err say what happened. */
 static void conn_failed(struct nbd_conn *c)
 {
@@ -426,8 +442,12 @@ static void conn_failed(struct nbd_conn *c)
 		st->lost = true;
 	ndm_wake_all(&st->changed);
 	finish_all(finished, in_flight);
-	if (was_ready && st->nready == 0 && st->open)
+	if (was_ready && c->plain && !plain_ready(st) && st->conns[0].state == NBD_READY) {
+		nbd_conn_why(&st->conns[0], -ENOTCONN, st->last);
+		conn_failed(&st->conns[0]);
+	} else if (was_ready && st->nready == 0 && st->open) {
 		nbd_links_tell(st, false);
+	}
 }
 
 void nbd_conn_settle(struct nbd_conn *c)

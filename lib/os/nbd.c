@@ -136,7 +136,8 @@ static int extents_done(void *arg, const char *context, uint64_t offset, uint32_
 
 /* ---- sending ---- */
 
-static struct nbd_conn *conn_pick(struct nbd_store *st)
+/* The one with the least to do; one that can do more than it has to only if there is no other. */
+static struct nbd_conn *conn_pick(struct nbd_store *st, enum ndm_op op)
 {
 	struct nbd_conn *best = NULL;
 	unsigned i;
@@ -144,7 +145,10 @@ static struct nbd_conn *conn_pick(struct nbd_store *st)
 	for (i = 0; i < st->nconns; i++) {
 		struct nbd_conn *c = &st->conns[i];
 
-		if (c->state == NBD_READY && (!best || c->nin_flight < best->nin_flight))
+		if (c->state != NBD_READY || (c->plain && op == NDM_EXTENTS))
+			continue;
+		if (!best || c->plain > best->plain ||
+		    (c->plain == best->plain && c->nin_flight < best->nin_flight))
 			best = c;
 	}
 	return best;
@@ -219,7 +223,7 @@ static int part_send(struct nbd_req *r)
 
 static void part_start(struct nbd_store *st, struct ndm_bio *bio, uint64_t sector, uint64_t nr)
 {
-	struct nbd_conn *c = conn_pick(st);
+	struct nbd_conn *c = conn_pick(st, bio->op);
 	struct nbd_req *r = c ? req_get(st) : NULL;
 	int err;
 
@@ -275,9 +279,10 @@ static bool bio_refused(struct nbd_store *st, struct ndm_bio *bio, int *err)
 			*err = -EOPNOTSUPP;
 		return *err;
 	case NDM_EXTENTS:
-		if (!p->extents)
-			ndm_extent_add(bio, bio->sector, bio->nr, 0);
-		return !p->extents;
+		if (p->extents && conn_pick(st, NDM_EXTENTS))
+			return false;
+		ndm_extent_add(bio, bio->sector, bio->nr, 0);
+		return true;
 	case NDM_CACHE:
 		return !p->cache;
 	}
@@ -437,6 +442,7 @@ void nbd_limits_set(struct nbd_store *st)
 	l->fua = p->fua;
 	l->fast_zeroes = p->fast_zero;
 	l->extents = p->extents;
+	l->cache = p->cache;
 	l->rotational = p->rotational;
 	l->volatile_cache = p->flush;
 	st->base.nr = (uint64_t)p->size / block * (block / NDM_SECTOR_BYTES);
@@ -486,13 +492,18 @@ static char *name_without_size(const char *spec)
 /* The first connection is there, and with it the server's word. */
 void nbd_conns_more(struct nbd_store *st)
 {
+	const struct nbd_promise *p = &st->promise;
+	bool plain = p->multi_conn && p->extents && st->conns[0].wire.on;
 	unsigned i;
 
 	nbd_limits_set(st);
-	if (!st->promise.multi_conn)
+	if (!p->multi_conn)
 		st->nconns = 1;
-	for (i = 1; i < st->nconns; i++)
+	st->nconns += plain;
+	for (i = 1; i < st->nconns; i++) {
+		st->conns[i].plain = plain;
 		nbd_conn_start(&st->conns[i]);
+	}
 }
 
 static int nbd_open(struct ndm_loop *loop, const char *spec, unsigned mode,
@@ -507,7 +518,7 @@ static int nbd_open(struct ndm_loop *loop, const char *spec, unsigned mode,
 	st->base.loop = loop;
 	st->mode = mode;
 	ndm_waitq_init(&st->changed, loop);
-	for (i = 0; i < NBD_CONNECTIONS_MAX; i++)
+	for (i = 0; i <= NBD_CONNECTIONS_MAX; i++)
 		nbd_conn_init(st, &st->conns[i]);
 	err = spec_parse(st, spec, why);
 	if (!err) {

@@ -76,6 +76,7 @@ struct nbd_conn {
 	struct nbd_store *store;
 	struct nbd_handle *h;
 	enum nbd_conn_state state;
+	bool plain;				/* simple replies: no block status, less work */
 	struct os_watch watch;
 	struct ndm_timer timer;			/* try again; enough; no answer */
 	struct ndm_work work;
@@ -112,7 +113,7 @@ struct nbd_store {
 	char last[NBD_WHY_BYTES];		/* why it last went down, or did not come up */
 	struct nbd_req *free_reqs;
 	unsigned nconns, nready;
-	struct nbd_conn conns[NBD_CONNECTIONS_MAX];
+	struct nbd_conn conns[NBD_CONNECTIONS_MAX + 1];	/* [0] may be for block status alone */
 };
 
 /* ---- nbd-link.c ---- */

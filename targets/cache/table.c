@@ -41,6 +41,8 @@ static int devices_take(struct cache *c, struct ndm_args *args)
 	err = ndm_get_dev_mode(ti, ndm_args_shift(args), both, 0, ti->nr, &c->origin);
 	if (err)
 		return ndm_error(ti, err, "Error opening origin device");
+	if (!ti->nr)			/* from a volume definition: as long as the origin is */
+		ti->nr = c->origin->store->nr;
 	if (ti->nr > c->origin->store->nr)
 		return ndm_error(ti, -EINVAL, "Device size larger than cached device");
 	return 0;
@@ -399,7 +401,7 @@ static const struct ndm_arg cache_status_fields[] = {
 const struct ndm_target_type ndm_target_cache = {
 	.name = "cache",
 	.version = { 2, 3, 0 },
-	.features = NDM_TARGET_FORMATS,
+	.features = NDM_TARGET_FORMATS | NDM_TARGET_OWN_SIZE,
 	.private_size = sizeof(struct cache),
 	.args = cache_args,
 	.status_fields = cache_status_fields,

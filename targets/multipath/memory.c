@@ -11,6 +11,8 @@
 #include "lib/kit/memo.h"
 #include "targets/multipath/multipath.h"
 
+#define ERROR_MAX 4095u
+
 static void path_print(const struct mpath_path *p, struct ndm_str *out)
 {
 	const struct mpath_health *h = &p->health;
@@ -70,7 +72,7 @@ int mpath_remember(struct ndm_target *ti, const char *text, size_t bytes)
 	int err;
 
 	while ((err = memo_next(&memo, &l)) > 0) {
-		if (memo_is(&l, "path", 8) && l.number[0] < m->npaths)
+		if (memo_is(&l, "path", 8) && l.number[0] < m->npaths && l.number[6] <= ERROR_MAX)
 			path_take(m, &l);
 		else if (memo_is(&l, "bypassed", 1) && l.number[0] < m->ngroups)
 			m->groups[l.number[0]]->bypassed = true;

@@ -161,6 +161,11 @@ static void member_believe(struct raid *r, struct raid_member *m, const struct r
 {
 	const struct raid_super *s = &m->super;
 
+	/* the same for all: some superblocks may be one reshape behind after a crash */
+	if (top->compat & 1) {
+		m->data_offset = top->data_offset;
+		m->new_data_offset = top->new_data_offset;
+	}
 	if (m->unreadable) {
 		m->faulty = true;
 		m->in_sync = false;
@@ -170,11 +175,8 @@ static void member_believe(struct raid *r, struct raid_member *m, const struct r
 		return;
 	m->recovery_offset = s->recovery_offset;
 	m->in_sync = s->recovery_offset == RAID_NONE;
-	if (s->compat & 1) {
+	if (s->compat & 1)
 		m->sectors = s->sectors;
-		m->data_offset = s->data_offset;
-		m->new_data_offset = s->new_data_offset;
-	}
 	/* by its own number: it may have another place now */
 	if (failed_bit(top, s->position)) {
 		m->recovery_offset = 0;
@@ -307,6 +309,26 @@ static int redundancy_check(struct raid *r)
 	return 0;
 }
 
+/* members not in sync that have nothing but parity: a resync makes it, whatever is there */
+static unsigned parity_only(const struct raid *r)
+{
+	const struct raid_geometry *g = &r->geo;
+	unsigned i, n = 0;
+
+	for (i = 0; i < g->disks; i++) {
+		bool last = i + 1 == g->disks, before = i + 2 == g->disks, only;
+
+		if (!raid_member_alive(r, i) || r->members[i].in_sync)
+			continue;
+		if (g->level == 6)
+			only = (last && (g->layout == 5 || g->layout >= 16)) || (before && g->layout == 5);
+		else
+			only = (g->layout == 4 && !i) || (g->layout == 5 && last);
+		n += only;
+	}
+	return n;
+}
+
 static int run_check(struct raid *r)
 {
 	const struct raid_geometry *g = &r->geo;
@@ -316,9 +338,9 @@ static int run_check(struct raid *r)
 	if (g->level == 6 && g->disks < 4)
 		return ndm_error(r->ti, -EINVAL, "Failed to run raid array: "
 				 "raid6 wants at least 4 devices");
-	if (g->level == 10 && !(g->layout >> 8))
+	if (g->level == 10 && (!(g->layout >> 8) || r->words & RAID_SYNC))
 		return ndm_error(r->ti, -EINVAL, "Failed to run raid array: "
-				 "raid10 needs metadata devices");
+				 "raid10 needs the superblocks of metadata devices");
 	err = redundancy_check(r);
 	if (err)
 		return err;
@@ -334,7 +356,7 @@ static int run_check(struct raid *r)
 	if (g->parity && raid_stripe_cache(r) != 256 &&
 	    (raid_stripe_cache(r) <= 16 || raid_stripe_cache(r) > 32768))
 		return ndm_error(r->ti, -EINVAL, "Failed to set raid4/5/6 stripe cache size");
-	if (g->parity && raid_degraded(r) && r->resync_offset < g->dev_sectors)
+	if (g->parity && raid_degraded(r) > parity_only(r) && r->resync_offset < g->dev_sectors)
 		return ndm_error(r->ti, -EIO, "Failed to run raid array: "
 				 "cannot start dirty degraded array");
 	return 0;

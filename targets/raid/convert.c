@@ -125,7 +125,7 @@ static bool shape_valid(const struct raid *r)
 	const struct raid_geometry *o = &r->reshape.old, *n = &r->geo;
 	unsigned wide = o->chunk > n->chunk ? o->chunk : n->chunk;
 
-	if (!raid_type_of(n->level, n->layout) || o->array_sectors % n->chunk)
+	if (!raid_type_of(n->level, n->layout))
 		return false;
 	if (n->parity)
 		return n->disks >= (n->parity == 2 ? 4 : 2) && n->disks <= RAID_DISKS_MAX &&
@@ -152,12 +152,12 @@ static int reshape_ask(struct raid *r)
 	if (err)
 		return err;
 	p->old = r->geo;
-	p->old.array_sectors = sectors;
 	r->geo.chunk = r->want_chunk;
 	if (!r->delta_disks)			/* both at once is none of Linux' */
 		r->geo.layout = r->want_layout;
 	r->geo.disks = (unsigned)((int)had + r->delta_disks);
-	if ((int)had + r->delta_disks < 2 || r->n < had || r->n < r->geo.disks || !shape_valid(r))
+	if ((int)had + r->delta_disks < 2 || r->n < had || r->n < r->geo.disks ||
+	    sectors % r->geo.chunk || !shape_valid(r))
 		return ndm_error(r->ti, -EINVAL, "Reshape check failed");
 	for (i = had; i < r->geo.disks; i++) {
 		if (!raid_member_alive(r, i))
@@ -185,6 +185,9 @@ int raid_convert(struct raid *r)
 			return ndm_error(r->ti, -EINVAL, "Failed to run raid array: "
 					 "Can't takeover a reshaping raid set");
 		err = raid_sizes_by_table(r, r->ti->nr);
+		r->reshape.old.dev_sectors = r->geo.dev_sectors;
+		if (!err && !shape_valid(r))
+			err = ndm_error(r->ti, -EINVAL, "Failed to run raid array: no reshape that is known");
 		return err ? err : raid_reshape_begin(r, r->reshape.position);
 	}
 	if (r->resync_offset >= r->geo.dev_sectors) {

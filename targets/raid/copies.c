@@ -85,11 +85,24 @@ void raid_window_drop(struct raid *r)
 	ndm_unlock(&r->window_lock);
 }
 
+/* legs that get a write later must get the next one of the same place after it */
+static bool behind_holds(const struct raid *r, const struct raid_write *new)
+{
+	const struct raid_write *w;
+
+	for (w = r->writes.next; r->behind && w != &r->writes; w = w->next)
+		if (w->late && w->first <= new->last && w->last >= new->first)
+			return true;
+	return false;
+}
+
 static void write_enter(struct raid *r, struct raid_write *w, const struct ndm_bio *bio)
 {
 	w->first = ndm_offset(r->ti, bio->sector);
 	w->last = w->first + bio->nr - 1;
-	while (r->window_first <= r->window_last && window_holds(r, w->first, w->last))
+	w->late = false;
+	while ((r->window_first <= r->window_last && window_holds(r, w->first, w->last)) ||
+	       behind_holds(r, w))
 		ndm_wait(&r->window_free);
 	w->prev = &r->writes;
 	w->next = r->writes.next;
@@ -101,6 +114,8 @@ static void write_leave(struct raid *r, struct raid_write *w)
 	w->prev->next = w->next;
 	w->next->prev = w->prev;
 	ndm_wake_all(&r->window_idle);
+	if (w->late)
+		ndm_wake_all(&r->window_free);
 }
 
 /* ---- which copy ---- */
@@ -199,6 +214,8 @@ enum ndm_map raid_copies_map(struct raid *r, struct ndm_bio *bio)
 	if (i == j.n || run < bio->nr)
 		return NDM_MAP_WAIT;
 	m = &r->members[copy[i].disk];
+	if (m->write_mostly && r->behind)
+		return NDM_MAP_WAIT;
 	fast->member = m;
 	m->reads++;
 	m->head = copy[i].sector + bio->nr;
@@ -261,6 +278,10 @@ static int copies_read(struct raid *r, struct copies_job *j, struct ndm_bio *bio
 				i = k;
 		if (i == j->n || j->busy[i])
 			return err;		/* all of them have been tried */
+		if (r->members[j->copy[i].disk].write_mostly && r->behind) {
+			raid_behind_wait(r);
+			continue;		/* and look again */
+		}
 		got = ndm_forward(bio, r->members[j->copy[i].disk].data,
 				  raid_member_sector(r, j->copy[i].disk, j->copy[i].sector, j->old));
 		if (!got || got == -EOPNOTSUPP)
@@ -290,54 +311,118 @@ static int copies_look(struct raid *r, struct ndm_bio *bio, bool old)
 
 /* ---- writes ---- */
 
-static int copies_write(struct raid *r, struct copies_job *j, struct ndm_bio *bio)
+/* its place in the ring is to outlive the request */
+static struct raid_write *write_moved(struct raid_write *to, const struct raid_write *from)
 {
-	unsigned i, good = 0;
+	*to = *from;
+	to->prev->next = to->next->prev = to;
+	return to;
+}
+
+/* what has become of one copy; *good: copies that may be read */
+static int copy_wait(struct raid *r, struct copies_job *j, unsigned i, const struct ndm_bio *bio,
+		     unsigned *good)
+{
+	unsigned d = j->copy[i].disk;
+	int got = ndm_group_wait(&j->group[i]);
+
+	j->busy[i] = false;
+	if (got == -EOPNOTSUPP && bio->op == NDM_DISCARD)
+		return got;
+	if (got)
+		return raid_member_fail(r, d, "Write error") ? 0 : got;
+	/* those that are recovered do not count yet */
+	*good += raid_member_readable(r, d, j->copy[i].sector, bio->nr);
+	return 0;
+}
+
+/* late: legs that are not waited for, if another one has the data; they stay busy */
+static int copies_write(struct raid *r, struct copies_job *j, struct ndm_bio *bio,
+			const struct raid_late *late)
+{
+	unsigned i, good = 0, round;
 	int err = -EIO, got;
 
 	for (i = 0; i < j->n; i++) {
 		unsigned d = j->copy[i].disk;
+		bool later = late && r->members[d].write_mostly;
 
 		ndm_group_init(&j->group[i], r->ti->loop);
 		j->busy[i] = raid_member_alive(r, d);
 		if (j->busy[i])
-			ndm_group_add(&j->group[i], ndm_clone(r->ti->loop, bio, 0, bio->nr),
+			ndm_group_add(&j->group[i], ndm_clone(r->ti->loop, later ? &late->bio : bio, 0, bio->nr),
 				      raid_store(r, d), raid_member_sector(r, d, j->copy[i].sector, j->old));
 	}
-	for (i = 0; i < j->n; i++) {
-		unsigned d = j->copy[i].disk;
-
-		if (!j->busy[i])
-			continue;
-		got = ndm_group_wait(&j->group[i]);
-		if (got == -EOPNOTSUPP && bio->op == NDM_DISCARD)
-			err = got;
-		else if (got)
-			err = raid_member_fail(r, d, "Write error") ? err : got;
-		else if (raid_member_readable(r, d, j->copy[i].sector, bio->nr))
-			good++;			/* those that are recovered do not count yet */
-	}
+	for (round = 0; round < 2 && !(round && late && good); round++)
+		for (i = 0; i < j->n; i++) {
+			if (!j->busy[i] || (!round && late && r->members[j->copy[i].disk].write_mostly))
+				continue;
+			got = copy_wait(r, j, i, bio, &good);
+			if (got)
+				err = got;
+		}
 	return good ? 0 : err;
+}
+
+static void late_finish(void *arg)
+{
+	struct raid_late *l = arg;
+	struct raid *r = l->r;
+	uint64_t sector = l->sector, nr = l->bio.nr;
+	unsigned i, good = 0;
+
+	for (i = 0; i < l->job->n; i++)
+		if (l->job->busy[i] && copy_wait(r, l->job, i, &l->bio, &good))
+			ndm_warn(r->ti, "what was written behind is lost on the last leg");
+	copies_job_put(r, l->job);
+	write_leave(r, &l->write);
+	raid_behind_end(l);
+	raid_supers_failed(r);		/* the bits stay until it is known */
+	raid_bitmap_end(r, sector, nr);
+}
+
+static bool any_busy(const struct copies_job *j)
+{
+	unsigned i;
+
+	for (i = 0; i < j->n; i++)
+		if (j->busy[i])
+			return true;
+	return false;
 }
 
 static int copies_change(struct raid *r, struct ndm_bio *bio, bool old)
 {
 	uint64_t run, sector = ndm_offset(r->ti, bio->sector);
-	struct raid_write w;
+	struct raid_late *late;
+	struct raid_write here, *w = &here;
 	struct copies_job *j;
 	int err, told;
 
 	err = raid_bitmap_begin(r, sector, bio->nr);
 	if (err)
 		return err;
-	write_enter(r, &w, bio);
+	write_enter(r, w, bio);
+	late = raid_behind_begin(r, bio);
+	if (late)
+		w = write_moved(&late->write, w);
 	j = copies_job_get(r, old, sector, &run);
-	err = j ? copies_write(r, j, bio) : -ENOMEM;
+	err = j ? copies_write(r, j, bio, late) : -ENOMEM;
+	if (late && j && any_busy(j)) {
+		late->job = j;
+		late->sector = sector;
+		w->late = true;
+		told = raid_supers_failed(r);
+		ndm_spawn(r->ti->loop, "raid behind", late_finish, late);
+		return err ? err : told;
+	}
 	if (j)
 		copies_job_put(r, j);
-	write_leave(r, &w);
+	write_leave(r, w);
 	told = raid_supers_failed(r);
 	raid_bitmap_end(r, sector, bio->nr);
+	if (late)
+		raid_behind_end(late);
 	return err ? err : told;
 }
 

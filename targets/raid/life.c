@@ -9,9 +9,10 @@
  */
 #include "journal.h"
 
-static uint64_t data_offset_most(const struct raid_member *m)
+static uint64_t data_begins(const struct raid *r, const struct raid_member *m)
 {
-	return m->data_offset > m->new_data_offset ? m->data_offset : m->new_data_offset;
+	return r->reshape.active && m->data_offset < m->new_data_offset ? m->new_data_offset
+									: m->data_offset;
 }
 
 /* a request stays within a stripe; while there are two shapes, within a chunk of both */
@@ -42,6 +43,7 @@ static int raid_ctr(struct ndm_target *ti, unsigned argc, char **argv)
 	ndm_waitq_init(&r->window_idle, ti->loop);
 	ndm_waitq_init(&r->sync.kick, ti->loop);
 	ndm_waitq_init(&r->sync.idle, ti->loop);
+	ndm_waitq_init(&r->behind_idle, ti->loop);
 	ndm_ranges_init(&r->rows, ti->loop);
 	ndm_waitq_init(&r->reshape.free, ti->loop);
 	ndm_waitq_init(&r->reshape.idle, ti->loop);
@@ -66,7 +68,7 @@ static int raid_ctr(struct ndm_target *ti, unsigned argc, char **argv)
 	for (i = 0; i < r->n; i++)
 		if (r->members[i].data)
 			ndm_dev_section(r->members[i].data, 0, r->geo.dev_sectors +
-					data_offset_most(&r->members[i]));
+					data_begins(r, &r->members[i]));
 		else
 			ti->num_discard = 0;
 	return 0;
@@ -158,6 +160,7 @@ static void raid_postsuspend(struct ndm_target *ti)
 
 	if (r->suspended || !r->preresumed)
 		return;
+	raid_behind_wait(r);
 	r->suspended = true;
 	raid_owner_set(r, false);
 	if (!ti->writable || !r->geo.level || !r->persistent || raid_flush_members(r))

@@ -56,7 +56,7 @@ static bool in_sync_without(const struct raid *r, unsigned i, unsigned without)
 	return i != without && raid_member_alive(r, i) && r->members[i].in_sync;
 }
 
-static bool shape_runs(const struct raid *r, const struct raid_geometry *g, unsigned without)
+bool raid_shape_runs(const struct raid *r, const struct raid_geometry *g, unsigned without)
 {
 	unsigned i, k, good = 0, copies;
 
@@ -83,8 +83,8 @@ static bool shape_runs(const struct raid *r, const struct raid_geometry *g, unsi
 
 bool raid_may_run(const struct raid *r, unsigned without)
 {
-	return shape_runs(r, &r->geo, without) &&
-	       (!r->reshape.active || shape_runs(r, &r->reshape.old, without));
+	return raid_shape_runs(r, &r->geo, without) &&
+	       (!r->reshape.active || raid_shape_runs(r, &r->reshape.old, without));
 }
 
 bool raid_member_fail(struct raid *r, unsigned i, const char *why)
@@ -206,6 +206,7 @@ int raid_supers_update(struct raid *r)
 		return 0;
 	ndm_lock(&r->supers);
 	while (r->supers_written < mine && !err) {
+		raid_behind_settle(r);
 		now = r->supers_wanted;
 		r->events++;
 		err = raid_bitmap_super(r);

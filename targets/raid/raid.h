@@ -12,6 +12,7 @@
  *	parity.c     P and Q, and what is lost got back from them; pure arithmetic
  *	member.c     members that fail, and superblocks that are written
  *	copies.c     raid0, raid1, raid10: reads and writes
+ *	behind.c     raid1: writes answered before write-mostly legs have them
  *	stripe.c     raid4, 5, 6: one piece of a stripe, its reads, its parity
  *	stripe-io.c  raid4, 5, 6: reads and writes
  *	journal.c    raid4, 5, 6: data and parity in a journal first; journal-replay.c
@@ -178,6 +179,7 @@ struct raid_bitmap {
 
 struct raid_write {				/* a write under way, raid1 and raid10 */
 	uint64_t first, last;
+	bool late;				/* answered already */
 	struct raid_write *prev, *next;
 };
 
@@ -260,6 +262,10 @@ struct raid {
 	uint64_t window_first, window_last;	/* writes there wait; first > last: none */
 	struct ndm_waitq window_free, window_idle;
 	struct copies_job *copy_jobs;		/* idle ones */
+	unsigned behind, behind_readers;	/* writes; who waits until there are none */
+	size_t behind_bytes;
+	bool behind_settled;
+	struct ndm_waitq behind_idle;
 
 	/* raid4, 5, 6 */
 	struct ndm_ranges rows;			/* in members' sectors */
@@ -324,6 +330,7 @@ static inline bool raid_member_alive(const struct raid *r, unsigned i)
 	return i < r->n && r->members[i].data && !r->members[i].faulty;
 }
 unsigned raid_degraded(const struct raid *);
+bool raid_shape_runs(const struct raid *, const struct raid_geometry *, unsigned without);
 bool raid_may_run(const struct raid *, unsigned without);	/* enough members in sync */
 /* may refuse to fail the last one; says whether it did */
 bool raid_member_fail(struct raid *, unsigned i, const char *why);
@@ -362,6 +369,24 @@ struct copies_job {
 struct copies_job *copies_job_get(struct raid *, bool old, uint64_t sector,
 				  uint64_t *run) ndm_waits;
 void copies_job_put(struct raid *, struct copies_job *);
+/* behind.c */
+struct raid_late {				/* a write that some legs get later */
+	struct raid *r;
+	struct raid_write write;
+	struct copies_job *job;
+	struct ndm_bio bio;			/* with the copy of its data */
+	struct iovec iov;
+	uint8_t *buf;
+	size_t bytes;
+	uint64_t sector;			/* of the array */
+};
+/* NULL: all legs are waited for */
+struct raid_late *raid_behind_begin(struct raid *, const struct ndm_bio *);
+void raid_behind_end(struct raid_late *);
+void raid_behind_wait(struct raid *) ndm_waits;
+/* before superblocks say that the last other leg has failed */
+void raid_behind_settle(struct raid *) ndm_waits;
+
 /* the copy that the others are made from while they may differ; n: none */
 unsigned raid_copies_source(const struct raid *, const struct copies_job *, uint64_t nr);
 void raid_window_take(struct raid *, uint64_t first, uint64_t last) ndm_waits;

@@ -177,6 +177,20 @@ static int recover_row(struct raid *r, uint64_t row, uint64_t *did)
 	return err;
 }
 
+/* within a chunk of both shapes, and on one side of where they meet */
+static void reshape_limits(struct raid *r, uint64_t first, uint64_t *nr)
+{
+	const struct raid_reshape *p = &r->reshape;
+
+	if (!p->active)
+		return;
+	*nr = least(*nr, p->old.chunk - first % p->old.chunk);
+	if (first < p->position)
+		*nr = least(*nr, p->position - first);
+	else if (raid_in_old(r, first) && first < p->old_size)
+		*nr = least(*nr, p->old_size - first);
+}
+
 int raid_sync_copies(struct raid *r, uint64_t first, uint64_t *did)
 {
 	uint64_t total = raid_sync_total(r), need;
@@ -186,11 +200,11 @@ int raid_sync_copies(struct raid *r, uint64_t first, uint64_t *did)
 	*did = least(RAID_PIECE, total - first);
 	if (r->geo.chunk)
 		*did = least(*did, r->geo.chunk - first % r->geo.chunk);
-	if (r->reshape.active) {
-		*did = least(*did, r->reshape.old.chunk - first % r->reshape.old.chunk);
-		if (first < r->reshape.position)
-			*did = least(*did, r->reshape.position - first);
+	if (raid_in_old(r, first) && first >= r->reshape.old_size) {
+		*did = total - first;		/* not there before it has moved */
+		return 0;
 	}
+	reshape_limits(r, first, did);
 	if (r->sync.action == RAID_RESYNC && !raid_bitmap_none(r)) {
 		raid_bitmap_needs(r, first, &need);
 		*did = least(*did, need);

@@ -439,7 +439,8 @@ static int chunk_take(struct raid *r, const char *text)
 	return 0;
 }
 
-static int params_take(struct raid *r, unsigned argc, char **argv)
+/* argc words are parameters, of all that are left */
+static int params_take(struct raid *r, unsigned argc, unsigned all, char **argv)
 {
 	struct parse p = { .r = r, .copies = 2 };
 	unsigned i;
@@ -454,11 +455,11 @@ static int params_take(struct raid *r, unsigned argc, char **argv)
 			err = err > 0 ? 0 : err;
 			continue;
 		}
-		if (i + 1 == argc)
-			return ndm_error(r->ti, -EINVAL, "Wrong number of raid parameters given");
 		p.key = argv[i];
-		p.value = argv[++i];
-		err = pair_take(&p);
+		p.value = argv[++i];		/* as Linux does: also what is behind them */
+		err = i < all ? pair_take(&p) : -EINVAL;
+		if (i >= argc && (!err || i >= all))
+			err = ndm_error(r->ti, -EINVAL, "Wrong number of raid parameters given");
 	}
 	return err ? err : words_together(&p);
 }
@@ -573,6 +574,6 @@ int raid_table_take(struct raid *r, unsigned argc, char **argv)
 	r->want_level = r->type->level;
 	r->want_layout = r->type->layout;
 	r->stripe_cache = 256;
-	err = params_take(r, params, args.argv);
+	err = params_take(r, params, args.argc, args.argv);
 	return err ? err : devices_take(r, rest.argv);
 }

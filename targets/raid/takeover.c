@@ -152,6 +152,8 @@ int raid_takeover(struct raid *r)
 	/* what has a chunk keeps it */
 	if (r->geo.chunk && to.chunk && r->geo.level != 1 && to.chunk != r->geo.chunk)
 		return ndm_error(r->ti, -EINVAL, "takeover not possible: chunks of another size");
+	if (to.level && !raid_shape_runs(r, &to, RAID_DISKS_MAX))
+		return ndm_error(r->ti, -EIO, "Failed to run raid array: too few members");
 	if (!data_kept(r, &to))
 		return ndm_error(r->ti, -EINVAL, "takeover not possible: data would not be where "
 				 "%s looks for them", r->type->name);

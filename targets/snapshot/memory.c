@@ -50,9 +50,12 @@ int snap_recall(struct ndm_target *ti, struct ndm_str *out)
 
 static int chunks_take(struct snap *s, const struct memo_line *l)
 {
-	uint64_t i, room = s->cow->store->nr / s->store.chunk_sectors;
+	uint64_t i, room;
 	int err = 0;
 
+	if (!s->store.chunk_sectors)
+		return -EBADMSG;
+	room = s->cow->store->nr / s->store.chunk_sectors;
 	if (l->number[2] > room || l->number[1] > room - l->number[2])
 		return -EBADMSG;
 	for (i = 0; i < l->number[2] && !err; i++)

@@ -6,5 +6,7 @@ shell_tests += tests/accept/04-multipath.sh
 shell_tests += tests/accept/06-verity-tls.sh
 shell_tests += tests/accept/07-move.sh
 shell_tests += tests/accept/07-move-killed.sh
+shell_tests += tests/accept/08-plugin.sh
+shell_tests += tests/accept/05-vm-cached-encrypted.sh
 EXTRA_DIST += tests/accept/functions.sh tests/accept/bank.py tests/accept/journal.py
 EXTRA_DIST += tests/accept/kill-at.py

@@ -43,7 +43,7 @@ static size_t take(uint8_t *to, size_t most, const uint8_t **data, size_t *bytes
 	return n;
 }
 
-static void head_good(uint8_t *meta, unsigned position)
+static void head_good(uint8_t *meta, unsigned position, bool reshape)
 {
 	journal_put(meta, RAID_SUPER_MAGIC, 4);
 	journal_put(meta + 4, 1, 4);
@@ -51,7 +51,13 @@ static void head_good(uint8_t *meta, unsigned position)
 	journal_put(meta + 144, 0, 4);
 	journal_put(meta + 4096, 0x6d746962, 4);
 	journal_put(meta + 4096 + 4, 4, 4);
-	meta[60] &= ~1;				/* no reshape: that would be the end of it */
+	if (!reshape) {				/* else nearly all of them would be refused for it */
+		meta[60] &= ~1;
+		return;
+	}
+	meta[60] |= 1;
+	memcpy(meta + 72, meta + 48, 4);	/* the level stays */
+	meta[87] = meta[86] = meta[85] = meta[84] & 0x80 ? 0xff : 0;
 }
 
 static void journal_good(uint8_t *j)
@@ -78,6 +84,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 		"0 128 raid raid5_ls 3 8 region_size 16 3", "0 128 raid raid4 1 8 3",
 		"0 128 raid raid5_n 5 8 rebuild 1 region_size 16 3", "0 192 raid raid0 1 8 3",
 		"0 128 raid raid5_ls 3 8 journal_dev one:j 3", "0 64 raid raid6_zr 1 8 3",
+		"0 64 raid raid5_ls 3 8 data_offset 32 3", "0 32 raid raid5_n 5 8 delta_disks -1 data_offset 32 3",
+		"0 48 raid raid10 3 8 data_offset 32 3",
 	};
 	static uint8_t members[3][MEMBER * 512], metas[3][META * 512], journal[JOURNAL * 512];
 	const struct one_disk disks[] = {
@@ -91,7 +99,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 	if (bytes < 3)
 		return 0;
 	good = data[1];
-	snprintf(table, sizeof table, "%s one:ma one:a one:mb one:b %s", tables[data[0] % 10],
+	snprintf(table, sizeof table, "%s one:ma one:a one:mb one:b %s", tables[data[0] % 13],
 		 data[2] & 1 ? "- -" : "one:mc one:c");
 	data += 3;
 	bytes -= 3;
@@ -101,7 +109,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 		take(metas[i], RAID_SUPER_BYTES, &data, &bytes);
 		take(metas[i] + 4096, 320, &data, &bytes);
 		if (good >> i & 1)
-			head_good(metas[i], i);
+			head_good(metas[i], i, good & 16);
 	}
 	take(journal, 64 * 4096, &data, &bytes);
 	if (good & 8)

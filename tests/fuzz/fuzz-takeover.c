@@ -120,10 +120,18 @@ static void make_step(struct step *s)
 static void pack_step(struct step *s)
 {
 	struct ndm_str why = { 0 };
-	struct image part = { 0 };
+	struct image part = { 0 }, memories = { 0 };
+	struct ndm_device *dev;
 	unsigned i;
 
 	s->err = image_pack_devices(server, &s->image, &why);
+	for (dev = ndm_device_first(server->context); dev && !s->err; dev = ndm_device_next(dev)) {
+		ndm_device_hold(dev);
+		/* who has unflushed writes may refuse; none has, as nothing can be written here */
+		s->err = image_recall(dev, &memories, &why);
+		ndm_device_put(dev);
+	}
+	image_put_in_front(&s->image, &memories);
 	exports_pack(server, &s->image);
 	parcel_pack(&server->workers[0], &part);
 	image_put_number(&s->image, 1);

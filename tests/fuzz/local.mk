@@ -60,6 +60,12 @@ tests_fuzz_fuzz_thin_SOURCES = tests/fuzz/fuzz-thin.c tests/fuzz/one-device.c te
 tests_fuzz_fuzz_thin_LDADD = libndm-core.la
 tests_fuzz_fuzz_thin_LDFLAGS = $(FUZZ_LINK)
 
+fuzzers += tests/fuzz/fuzz-vdo
+tests_fuzz_fuzz_vdo_SOURCES = tests/fuzz/fuzz-vdo.c tests/fuzz/one-device.c tests/fuzz/one-device.h \
+	tests/vdo-image.c tests/vdo-image.h
+tests_fuzz_fuzz_vdo_LDADD = libndm-core.la
+tests_fuzz_fuzz_vdo_LDFLAGS = $(FUZZ_LINK)
+
 if FUZZERS
 noinst_PROGRAMS += $(fuzzers)
 endif
@@ -71,4 +77,5 @@ EXTRA_DIST += tests/fuzz/fuzz-integrity.c tests/fuzz/fuzz-verity.c tests/fuzz/on
 EXTRA_DIST += tests/fuzz/fuzz-state.c tests/fuzz/fuzz-takeover.c
 EXTRA_DIST += tests/fuzz/fuzz-raid.c
 EXTRA_DIST += tests/fuzz/fuzz-thin.c
+EXTRA_DIST += tests/fuzz/fuzz-vdo.c
 EXTRA_DIST += tests/fuzz/fuzz-nbd-wire.c

@@ -152,7 +152,9 @@ takeover)
 	    stats = num(size) + b"\0" * size + num(len(regions)) + b"".join(regions)
 	    return (text(name) + text(uuid) + num(minor, flags, 7, 1, 2, 3, 4, 256, more) + blob(declared) + blob(stats)
 	            + table(live, ro) + table(inactive))
-	def devices(*list, backings=""): return num(2) + text(backings) + num(len(list)) + b"".join(list)
+	def devices(*list, backings="", memory=()):
+	    known = b"".join(num(m) + blob(b"".join(blob(k) + blob(r) for k, r in targets)) for m, targets in memory)
+	    return blob(known) + num(3) + text(backings) + num(len(list)) + b"".join(list)
 	def conn(minor=0, flags=1, mode=0, received=b"", unsent=b"", hs=None, discard=0, export="e", tflags=1):
 	    c = num(flags) + text("unix pid 1") + text(export) + num(minor, mode, tflags, 0, 1 << 20, discard) + blob(received) + blob(unsent)
 	    return c + (num(*hs[:6]) + text(hs[6]) if hs else b"")
@@ -174,8 +176,46 @@ takeover)
 	              image(mode, one, [conn(mode=1, received=req(7, n=4096)), conn(flags=3), conn(discard=100, received=b"z" * 101)]),
 	              image(mode, one, [conn(mode=2, received=struct.pack(">IHHQQQ", 0x21e41c71, 0, 0, 1, 0, 512))])]
 	    seeds += [image(mode, one, [conn(flags=4 | 8 | 16, hs=(phase, 3, 100, 0, 1, 0, None), received=b"IHAVEOPT\0\0\0\3\0\0\0\0")]) for phase in range(8)]
+	# what targets know besides their tables
+	four = "".join("240:%d\tmem:%d\n" % (i, (1 << 20) + i * 512) for i in range(4))
+	known = [("dust", "240:0 0 512", b"enabled 1\nquiet 1\nfailed 7\n", b"bad 5 0\nbad 60 3\n"),
+	         ("switch", "3 64 0 240:0 0 240:1 0 240:2 0", b"", b"slot 0 10\nslot 1 18446744073709551615\n"),
+	         ("striped", "2 64 240:0 0 240:1 0", b"", b"errors 1 3\n"),
+	         ("mirror", "core 1 64 2 240:0 0 240:1 0 1 handle_errors", b"in_sync 1\nleg_failure 1\n",
+	          b"leg 1 2\nprimary 0\nlog\nin_sync 0 3\nin_sync 5 11\n"),
+	         ("log-writes", "240:0 240:1", b"", b"log 3 11 1\n"),
+	         ("snapshot", "240:0 240:1 N 16", b"", b"state 1 0 0\nnext 40\nchunks 0 0 3\nchunks 7 5 1\n"),
+	         ("multipath", "0 0 2 1 round-robin 0 1 1 240:0 1 round-robin 0 1 1 240:1 1", b"queue_io 0\ngave_up 1\n",
+	          b"path 0 0 2 10 1 99 5 12345\npath 1 1 0 4 0 88 0 0\nbypassed 0\ncurrent 1\n"),
+	         ("powerfail", "240:0 0", b"next_seed 9\noff 1\nwrites 5\n", b""),
+	         ("flakey", "240:0 0 1 1", b"constructed_ns 77\nfailed 3\n", b"")]
+	for kind, words, numbers, rest in known:
+	    for mode in (0, 1):
+	        seeds.append(image(mode, devices(device("k", 3, [(0, 1024, kind, words)]), backings=four, memory=[(3, [(numbers, rest)])]),
+	                           [conn(minor=3, received=req(0) + req(1, data=b"w" * 512))]))
 	for i, s in enumerate(seeds):
 	    open("seed-%02d" % i, "wb").write(s)
+	END
+	;;
+vdo)
+	# journals, pages and reference counts of a volume that Linux has made, into the small one
+	python3 - "$tests" <<-'END'
+	import io, lzma, struct, sys, tarfile
+	tar = tarfile.open(fileobj=io.BytesIO(lzma.open(sys.argv[1] + "/golden/vdo.tar.xz").read()))
+	image = tar.extractfile("dirty.img").read()
+	def block(n): return image[n * 4096:n * 4096 + 4096]
+	def put(at, data):
+	    return b"".join(struct.pack("<HHB", at, i, min(200, len(data) - i)) + data[i:i + 200] for i in range(0, len(data), 200))
+	blocks = [0, 2, 3, 63, 64, 65, 66, 1054, 2111, 2112, 2113, 2367]
+	for n, b in enumerate(blocks):
+	    open("seed-codec-%02d" % n, "wb").write(b"\0" + block(b))
+	nonce = image[32:40]
+	# the journal of this volume: its nonce, its first block in the ring of the small one
+	for state in range(8):
+	    for more in (0, 16, 48):
+	        journal = bytearray(block(2112))
+	        journal[24:32] = struct.pack("<Q", 0x1234567812345678)
+	        open("seed-%d-%02d" % (state, more), "wb").write(bytes([1 | state << 1 | more]) + put(63 + 32 + 1, bytes(journal)))
 	END
 	;;
 handshake | transmit | nbd-wire)

@@ -10,6 +10,8 @@ rightly until the sector that an export's manners are about is read:
   pieces           a read in many chunks, out of order, with others' in between, zeroes as holes
   garbage, nothing, twice, short, long, beyond, before, hole, chunk, tiny, status, simple, early, random
                    what no server may say; random: right replies with a byte changed here and there
+  simple-short, simple-twice
+                   the same in simple replies, over a connection that is for data alone
 """
 import os
 import random
@@ -102,7 +104,9 @@ class Client:
             if option in (6, 7):
                 name = struct.unpack(">I", body[:4])[0]
                 self.how = body[4:4 + name].decode()
-                answer(3, struct.pack(">HQH", 0, SIZE, 1 | 1 << 2 | 1 << 3 | 1 << 5 | 1 << 8))
+                # where connections see each other's writes, data have some with simple replies
+                multi = 1 << 8 if self.how in ("right", "simple-short", "simple-twice") else 0
+                answer(3, struct.pack(">HQH", 0, SIZE, 1 | 1 << 2 | 1 << 3 | 1 << 5 | multi))
                 answer(1)
                 if option == 7:
                     return
@@ -135,6 +139,11 @@ class Client:
             return [chunk(cookie, 5, struct.pack(">III", 1, n, 0), True)]
         if kind:
             return [chunk(cookie, 0, b"", True) if self.structured else simple(cookie)]
+        if not self.structured and self.how == "simple-twice" and at >= 65536:
+            return [simple(cookie, 0, DATA[at:at + n])] * 2
+        if not self.structured and self.how == "simple-short" and at >= 65536:
+            self.s.sendall(simple(cookie, 0, DATA[at:at + n - 1]))
+            raise Gone
         if not self.structured:
             return [simple(cookie, 0, DATA[at:at + n])]
         if self.how == "pieces":
@@ -145,6 +154,7 @@ class Client:
 
     def serve(self):
         self.options()
+        print(self.how, file=sys.stderr, flush=True)
         while True:
             magic, flags, kind, cookie, at, n = struct.unpack(">IHHQQI", read(self.s, 28))
             assert magic == 0x25609513

@@ -89,6 +89,19 @@ static void format_1(struct sim *s)
 	fill(s, "c", 0xc0);
 }
 
+/* one leg, the first or the second, gets writes later */
+static void format_behind(struct sim *s)
+{
+	struct plan *p = plan(s);
+	unsigned n = 2 + sim_dice(s, 2);
+
+	*p = (struct plan){ .words = sim_one_in(s, 2) ? "0 region_size 8 write_mostly 1 max_write_behind 12"
+						      : "0 region_size 16 write_mostly 0 max_write_behind 4",
+			    .type = "raid1", .nwords = 7, .n = n, .sectors = MEMBER, .copies = true };
+	fill(s, "b", 0xb0);
+	fill(s, "c", 0xc0);
+}
+
 static void format_10(struct sim *s)
 {
 	static const char *const words[] = { "8 region_size 8", "8 region_size 16 raid10_format far",
@@ -237,6 +250,10 @@ static void check(struct sim *s)
 	unsigned i;
 
 	wait_idle(s);
+	sim_message(r, "check");		/* waits for what is behind, too */
+	wait_idle(s);
+	if (!strstr(sim_status(r), " idle 0 0 "))
+		sim_fail(s, "the check found: %s", sim_status(r));
 	if (!strcmp(p->type, "raid1"))
 		for (i = 1; i < p->n; i++)
 			copies_equal(s, "a", names[i]);
@@ -246,10 +263,6 @@ static void check(struct sim *s)
 		copies_equal(s, "a", "b");
 		copies_equal(s, "c", "d");
 	}
-	sim_message(r, "check");
-	wait_idle(s);
-	if (!strstr(sim_status(r), " idle 0 0 "))
-		sim_fail(s, "the check found: %s", sim_status(r));
 }
 
 #define RAID(ident, title, what, make, do_work) \
@@ -260,6 +273,7 @@ SIM_SCRIPT(ident) = { \
 }
 
 RAID(raid1, "raid1", "raid1: the bitmap tells the truth after any cut", format_1, work);
+RAID(raid1_behind, "raid1-behind", "raid1: a write-mostly leg gets writes later", format_behind, work);
 RAID(raid10, "raid10", "raid10 near, far, offset: likewise", format_10, work);
 RAID(raid5, "raid5", "raid4 and raid5: parity fits after any cut", format_5, work);
 RAID(raid6, "raid6", "raid6: P and Q fit after any cut", format_6, work);
@@ -305,6 +319,7 @@ SIM_SCRIPT(ident) = { \
 }
 
 FAILING(raid1_fails, "raid1-fails", format_1, 0);
+FAILING(raid1_behind_fails, "raid1-behind-fails", format_behind, 0);
 FAILING(raid10_fails, "raid10-fails", format_10, 0);
 FAILING(raid5_fails, "raid5-fails", format_5, SIM_NO_CUTS);
 FAILING(raid6_fails, "raid6-fails", format_6, SIM_NO_CUTS);

@@ -228,6 +228,13 @@ static void do_extents(struct rig *rig, void *arg)
 	assert_int_equal(ndm_rw(s, NDM_WRITE, 0, 1024, 128, buf), 0);
 	assert_int_equal(extents_text(s, 0, s->nr, text, sizeof text), 0);
 	assert_string_equal(text, "0+1024 hole|zero, 1024+128 data, 1152+7040 hole|zero");
+	/* data have a connection of their own by now, which cannot be asked for it */
+	while (((struct nbd_store *)s)->nready < 2)
+		ndm_sleep(rig->loop, SECOND / 1000);
+	assert_int_equal(ndm_rw(s, NDM_WRITE, 0, 2048, 128, buf), 0);
+	assert_int_equal(extents_text(s, 0, s->nr, text, sizeof text), 0);
+	assert_string_equal(text, "0+1024 hole|zero, 1024+128 data, 1152+896 hole|zero, 2048+128 data, "
+			    "2176+6016 hole|zero");
 	assert_int_equal(ndm_rw(s, NDM_CACHE, 0, 0, 8, NULL), 0);
 	free(buf);
 	store_put(s);
@@ -531,11 +538,12 @@ static void do_one_of_many(struct rig *rig, void *arg)
 
 	os_store_watch(s, &u.watch);
 	ndm_waitq_init(&u.q, rig->loop);
-	while (st->nready < 3)
+	while (st->nready < 4)			/* and one that is for block status */
 		ndm_sleep(rig->loop, SECOND / 1000);
 	assert_int_equal(ndm_rw(s, NDM_WRITE, 0, 0, 1, buf), 0);
 	fly(s, f, 30, &m);
-	for (i = 0; i < 3; i++)			/* the least busy gets the next: ten for each */
+	assert_int_equal(st->conns[0].nin_flight, 0);
+	for (i = 1; i < 4; i++)			/* the least busy gets the next: ten for each */
 		assert_int_equal(st->conns[i].nin_flight, 10);
 	assert_int_equal(shutdown(nbd_aio_get_fd(st->conns[1].h), SHUT_RDWR), 0);
 	while (m.left)
@@ -548,8 +556,18 @@ static void do_one_of_many(struct rig *rig, void *arg)
 	assert_int_equal(u.down, 0);
 	/* the server is alive, so nothing can be lost */
 	assert_int_equal(ndm_flush(s), 0);
-	while (st->nready < 3)
+	while (st->nready < 4)
 		ndm_sleep(rig->loop, SECOND / 100);
+	/* the first one goes with the last of the others: what hangs together is lost together */
+	for (i = 1; i < 4; i++)
+		assert_int_equal(shutdown(nbd_aio_get_fd(st->conns[i].h), SHUT_RDWR), 0);
+	while (!u.down)
+		ndm_wait(&u.q);
+	assert_int_equal(st->nready, 0);
+	while (!os_store_up(s))
+		ndm_wait(&u.q);
+	assert_int_equal(u.down, 1);
+	assert_int_equal(ndm_rw(s, NDM_READ, 0, 0, 1, buf), 0);
 	os_store_unwatch(s, &u.watch);
 	store_put(s);
 	free(f);

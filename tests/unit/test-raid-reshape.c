@@ -290,6 +290,51 @@ static void refused(struct box *b)
 	same(&w);
 }
 
+/*
+ * What LVM loads to add a member, one table after the other: the new member as one to be rebuilt of
+ * an array that has no place for it, then the reshape, then the plain table while that goes on.
+ */
+static void as_lvm_does(struct box *b)
+{
+	struct shape from = { "raid5_ls", "16 region_size 64", 3, 2 * DEV };
+	struct world w;
+	char t[400];
+
+	begin(&w, b, &from);
+	box_reload(b, "m", table(t, 3 * DEV, "raid5_ls", "16 rebuild 3 region_size 64", 4));
+	settle(&w);
+	assert_string_equal(box_status(b, "m"), "raid5_ls 3 AAAa 384/384 idle 0 0 -");
+	same(&w);
+	box_suspend(b, "m", 0);
+	space_in_front(&w);
+	box_reload(b, "m", table(t, 3 * DEV, "raid5_ls", "16 max_recovery_rate 400 region_size 64 "
+				 "delta_disks 1 data_offset 64", 4));
+	assert_non_null(strstr(box_status(b, "m"), "raid5_ls 4 aaaa "));
+	box_reload(b, "m", table(t, 3 * DEV, "raid5_ls", "16 region_size 64", 4));
+	same(&w);
+	settle(&w);
+	assert_string_equal(box_status(b, "m"), "raid5_ls 4 AAAA 384/384 idle 0 0 -");
+	same(&w);
+	w.nr = 3 * DEV;
+	fill(&w, 7, 0, w.nr);
+	check(&w);
+}
+
+/* legs of a raid1 come with delta_disks, too, and are filled */
+static void legs(struct box *b)
+{
+	struct shape from = { "raid1", "0 region_size 64", 2, DEV };
+	struct world w;
+	char t[400];
+
+	begin(&w, b, &from);
+	box_reload(b, "m", table(t, DEV, "raid1", "0 region_size 64 delta_disks 1", 3));
+	settle(&w);
+	assert_string_equal(box_status(b, "m"), "raid1 3 AAA 384/384 idle 0 0 -");
+	box_suspend(b, "m", 0);
+	assert_memory_equal(w.data[2]->bytes, want, DEV * 512);
+}
+
 /* ---- levels ---- */
 
 /* raid0 becomes raid10: its members are the first of each pair */
@@ -349,6 +394,8 @@ static void discards(struct box *b)
 
 BOX_DEFINE(words_on_disk)
 BOX_DEFINE(refused)
+BOX_DEFINE(as_lvm_does)
+BOX_DEFINE(legs)
 BOX_DEFINE(striped_to_copies)
 BOX_DEFINE(levels_refused)
 BOX_DEFINE(discards)
@@ -362,6 +409,8 @@ int main(void)
 		cmocka_unit_test(failing),
 		BOX_TEST(words_on_disk),
 		BOX_TEST(refused),
+		BOX_TEST(as_lvm_does),
+		BOX_TEST(legs),
 		BOX_TEST(striped_to_copies),
 		BOX_TEST(levels_refused),
 		BOX_TEST(discards),

@@ -398,6 +398,94 @@ static void journal(struct box *b)
 	assert_memory_equal(back, buf, 256 * 512);
 }
 
+/* ---- write-behind ---- */
+
+static bool held_on(const struct box_disk *d) { return d->held; }
+
+static void behind_make(struct box *b, struct box_disk **data)
+{
+	unsigned i;
+
+	for (i = 0; i < 2; i++) {
+		data[i] = box_disk(b, i ? "b" : "a", 128, 0);
+		memset(data[i]->bytes, 0, 128 * 512);
+		memset(box_disk(b, i ? "bm" : "am", 64, 0)->bytes, 0, 64 * 512);
+	}
+}
+
+#define BEHIND "0 128 raid raid1 8 0 nosync region_size 16 write_mostly 1 max_write_behind 4 2 " \
+	       "box:am box:a box:bm box:b"
+
+/*
+ * A write is answered when the other leg has it; one of the same place waits for it, and so does one
+ * too many; what is behind is there after a suspend.
+ */
+static void behind(struct box *b)
+{
+	struct box_disk *data[2];
+	struct box_io again, third;
+	struct ndm_store *m;
+
+	behind_make(b, data);
+	m = box_up(b, "m", BEHIND);
+	assert_string_equal(box_table(b, "m"), "raid1 8 0 nosync write_mostly 1 "
+			    "max_write_behind 2 region_size 16 2 box:am box:a box:bm box:b");
+	pattern(1);
+	data[1]->hold = true;
+	assert_int_equal(ndm_rw(m, NDM_WRITE, 0, 8, 4, buf), 0);
+	assert_true(held_on(data[1]));
+	assert_memory_equal(data[0]->bytes + 8 * 512, buf, 4 * 512);
+	assert_int_equal(ndm_rw(m, NDM_READ, 0, 8, 4, back), 0);
+	assert_memory_equal(back, buf, 4 * 512);
+	box_start(b, &again, m, NDM_WRITE, 10, 1, buf + 20 * 512);
+	ndm_sleep(box_loop(b), 1000000);
+	assert_false(again.done);		/* the same place */
+	assert_int_equal(ndm_rw(m, NDM_WRITE, 0, 40, 4, buf + 512), 0);
+	box_start(b, &third, m, NDM_WRITE, 60, 1, buf);
+	ndm_sleep(box_loop(b), 1000000);
+	assert_false(third.done);		/* two are behind: all legs are waited for */
+	data[1]->hold = false;
+	box_release(data[1]);
+	box_wait(&again);
+	box_wait(&third);
+	assert_int_equal(again.bio.error, 0);
+	box_suspend(b, "m", 0);
+	assert_memory_equal(data[1]->bytes, data[0]->bytes, 128 * 512);
+	assert_memory_equal(data[1]->bytes + 10 * 512, buf + 20 * 512, 512);
+	box_resume(b, "m");
+}
+
+/* the other leg fails: a flush waits for what is behind, and reads see it */
+static void behind_alone(struct box *b)
+{
+	struct box_disk *data[2];
+	struct box_io flush, read;
+	struct ndm_store *m;
+
+	behind_make(b, data);
+	m = box_up(b, "m", BEHIND);
+	pattern(2);
+	data[1]->hold = true;
+	assert_int_equal(ndm_rw(m, NDM_WRITE, 0, 0, 8, buf), 0);
+	data[0]->fail_ops = 1 << NDM_FLUSH | 1 << NDM_READ | 1 << NDM_WRITE;
+	data[0]->error = -EIO;
+	box_start(b, &flush, m, NDM_FLUSH, 0, 0, NULL);
+	box_start(b, &read, m, NDM_READ, 0, 8, back);
+	ndm_sleep(box_loop(b), 1000000);
+	assert_false(flush.done);
+	assert_false(read.done);
+	data[1]->hold = false;
+	box_release(data[1]);
+	box_wait(&flush);
+	box_wait(&read);
+	assert_int_equal(flush.bio.error, 0);
+	assert_int_equal(read.bio.error, 0);
+	assert_memory_equal(back, buf, 8 * 512);
+	assert_string_equal(box_status(b, "m"), "raid1 2 DA 128/128 idle 0 0 -");
+}
+
+BOX_DEFINE(behind)
+BOX_DEFINE(behind_alone)
 BOX_DEFINE(fails)
 BOX_DEFINE(unreadable)
 BOX_DEFINE(sizes)
@@ -420,6 +508,8 @@ int main(void)
 		BOX_TEST(levels),
 		BOX_TEST(refused),
 		BOX_TEST(journal),
+		BOX_TEST(behind),
+		BOX_TEST(behind_alone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
