@@ -536,6 +536,7 @@ int ndm_copy(struct ndm_store *from, uint64_t from_sector, struct ndm_store *to,
 
 /* %llu%c: the whole word, decimal, no blanks; -EINVAL or -ERANGE otherwise */
 int ndm_arg_u64(const char *, uint64_t *);
+int ndm_arg_u64_plus(const char *, uint64_t *);	/* also +5: what the kernel has kstrtoull() for */
 /* kstrtouint(…, 10): strict unsigned 32 bits, a leading + is allowed */
 int ndm_arg_uint(const char *, unsigned *);
 /* an "arg group": %u with the whole word and a range, else ti->error = message */

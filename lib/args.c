@@ -3,7 +3,8 @@
  * args.c - numbers in tables and messages.
  *
  * The kernel reads numbers in two ways, and tables rely on both: scanning (%llu, %u), which
- * wants digits and nothing else, and kstrtouint(), which also takes one leading plus sign.
+ * wants digits and nothing else, and kstrtouint() or kstrtoull(), which also take one leading plus
+ * sign.
  * Where the kernel's scanning wraps around silently on overflow, we refuse.
  */
 #include "core.h"
@@ -32,6 +33,11 @@ static int parse_decimal(const char *text, uint64_t max, uint64_t *value)
 int ndm_arg_u64(const char *text, uint64_t *value)
 {
 	return parse_decimal(text, UINT64_MAX, value);
+}
+
+int ndm_arg_u64_plus(const char *text, uint64_t *value)
+{
+	return parse_decimal(*text == '+' ? text + 1 : text, UINT64_MAX, value);
 }
 
 int ndm_arg_uint(const char *text, unsigned *value)

@@ -33,6 +33,5 @@ libndm_core_la_SOURCES += targets/thin/thin.h targets/thin/devices.c targets/thi
 	targets/thin/provision.c targets/thin/thin.c
 libndm_core_la_SOURCES += targets/raid/raid.h targets/raid/table.c targets/raid/super.c targets/raid/assemble.c targets/raid/convert.c targets/raid/takeover.c targets/raid/reshape.c targets/raid/bitmap.c targets/raid/geometry.c targets/raid/parity.c targets/raid/member.c
 libndm_core_la_SOURCES += targets/raid/journal.h targets/raid/journal.c targets/raid/journal-replay.c targets/raid/copies.c targets/raid/behind.c targets/raid/stripe.c targets/raid/stripe-io.c targets/raid/sync.c targets/raid/sync-copies.c targets/raid/sync-stripe.c targets/raid/status.c targets/raid/life.c
-libndm_core_la_SOURCES += targets/raid/journal.h targets/raid/journal.c targets/raid/journal-replay.c targets/raid/copies.c targets/raid/stripe.c targets/raid/stripe-io.c targets/raid/sync.c targets/raid/sync-copies.c targets/raid/sync-stripe.c targets/raid/status.c targets/raid/life.c
 libndm_core_la_SOURCES += targets/vdo/vdo.h targets/vdo/change.c targets/vdo/depot.c targets/vdo/format.c targets/vdo/io.c targets/vdo/journal.c targets/vdo/load.c targets/vdo/map.c targets/vdo/replay.c targets/vdo/stats.c targets/vdo/status.c targets/vdo/table.c targets/vdo/vdo.c
 libndm_core_la_SOURCES += targets/zoned.c

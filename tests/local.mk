@@ -64,6 +64,15 @@ tests_unit_test_switch_SOURCES = tests/unit/test-switch.c tests/unit/box.c tests
 core_tests += tests/unit/test-meta
 tests_unit_test_meta_SOURCES = tests/unit/test-meta.c tests/unit/box.c tests/unit/box.h
 
+core_tests += tests/unit/test-cache
+tests_unit_test_cache_SOURCES = tests/unit/test-cache.c tests/unit/same.h tests/unit/box.c tests/unit/box.h
+core_tests += tests/unit/test-clone
+tests_unit_test_clone_SOURCES = tests/unit/test-clone.c tests/unit/same.h tests/unit/box.c tests/unit/box.h
+core_tests += tests/unit/test-era
+tests_unit_test_era_SOURCES = tests/unit/test-era.c tests/unit/same.h tests/unit/box.c tests/unit/box.h
+core_tests += tests/unit/test-writecache
+tests_unit_test_writecache_SOURCES = tests/unit/test-writecache.c tests/unit/same.h tests/unit/box.c tests/unit/box.h
+
 core_tests += tests/unit/test-thin
 tests_unit_test_thin_SOURCES = tests/unit/test-thin.c tests/unit/box.c tests/unit/box.h tests/thin-check.c tests/thin-check.h
 
@@ -103,10 +112,14 @@ shell_tests += tests/interop/verity-signature.sh
 shell_tests += tests/interop/integritysetup.sh
 shell_tests += tests/interop/reencrypt.sh tests/interop/reencrypt-plain.sh tests/interop/reencrypt-luks1.sh
 shell_tests += tests/interop/cache-tools.sh
+shell_tests += tests/interop/answers.sh
 shell_tests += tests/interop/vdo.sh
+shell_tests += tests/interop/vdo.sh tests/interop/vdo-kernel.sh
 EXTRA_DIST += tests/golden/vdo.tar.xz tests/golden/vdo-dedupe.tar.xz
 shell_tests += tests/interop/thin-tools.sh
 shell_tests += tests/interop/raid.sh
+shell_tests += tests/interop/raid-reshape.sh
+EXTRA_DIST += tests/golden/raid-reshape.tar.xz
 shell_tests += tests/interop/stack-crypto.sh
 shell_tests += tests/interop/luks-yaml.sh
 shell_tests += tests/interop/plugin.sh
@@ -155,6 +168,8 @@ check_LTLIBRARIES += tests/libndm-moments.la
 # With a real kernel as the client or the reader, in an emulated machine: minutes each, so only
 # where it is asked for.
 kernel_tests = tests/interop/nbd-ko.sh tests/interop/kernel-crypto.sh tests/interop/verify-in-kernel.sh
+kernel_tests += tests/interop/answers-in-kernel.sh
+kernel_tests = tests/interop/vdo-kernel.sh tests/interop/nbd-ko.sh tests/interop/kernel-crypto.sh tests/interop/verify-in-kernel.sh
 check-kernel: all
 	VERIFY_IN_KERNEL=1 KERNEL_VM=$(abs_top_srcdir)/contrib/kernel-vm/kernel-vm \
 		$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(kernel_tests)'

@@ -376,7 +376,7 @@ int meta_format(struct meta *m)
 
 	meta_abort(m);
 	if (meta_device_blocks(m) < 2)
-		return -ENOSPC;
+		return -EINVAL;
 	err = counts_resize(m, meta_device_blocks(m));
 	for (i = 0; i < c->nbitmaps; i++)
 		c->bitmaps[i].dirty = true;

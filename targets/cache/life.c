@@ -136,7 +136,6 @@ static int fresh_load(struct cache *c)
 
 	if (err)
 		return ndm_error(c->ti, err, "could not read the metadata");
-	memcpy(c->counts, c->meta.counts, sizeof c->counts);
 	c->fresh = false;
 	return 0;
 }

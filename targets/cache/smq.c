@@ -90,7 +90,7 @@ int smq_set_value(struct smq *p, const char *key, const char *value)
 	uint64_t n;
 	unsigned i;
 
-	if (!p->kind->tunables || ndm_arg_u64(value, &n))
+	if (!p->kind->tunables || ndm_arg_u64_plus(value, &n))
 		return -EINVAL;
 	for (i = 0; i < sizeof tunables / sizeof *tunables; i++)
 		if (!strcasecmp(key, tunables[i]))

@@ -56,7 +56,7 @@ static int block_size_take(struct cache *c, struct ndm_args *args)
 
 	if (!word)
 		return ndm_error(ti, -EINVAL, "Insufficient args");
-	if (ndm_arg_u64(word, &n) || n < BLOCK_MIN || n > BLOCK_MAX || n % BLOCK_MIN)
+	if (ndm_arg_u64_plus(word, &n) || n < BLOCK_MIN || n > BLOCK_MAX || n % BLOCK_MIN)
 		return ndm_error(ti, -EINVAL, "Invalid data block size: '%s' is no multiple of %u, %u to %u",
 				 word, BLOCK_MIN, BLOCK_MIN, BLOCK_MAX);
 	if (n > c->cache_dev->store->nr)
@@ -101,7 +101,7 @@ static int value_set(struct cache *c, const char *key, const char *value)
 
 	if (strcasecmp(key, "migration_threshold"))
 		return smq_set_value(c->policy, key, value);
-	if (ndm_arg_u64(value, &n))
+	if (ndm_arg_u64_plus(value, &n))
 		return -EINVAL;
 	c->migration_threshold = n;
 	return 0;

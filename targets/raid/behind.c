@@ -60,11 +60,12 @@ struct raid_late *raid_behind_begin(struct raid *r, const struct ndm_bio *bio)
 	l->bio = (struct ndm_bio){ .op = NDM_WRITE, .flags = bio->flags, .nr = bio->nr,
 				   .data = { &l->iov, 1, 0 } };
 	r->behind++;
+	r->behind_tasks++;
 	r->behind_bytes += bytes;
 	return l;
 }
 
-void raid_behind_end(struct raid_late *l)
+void raid_behind_written(struct raid_late *l)
 {
 	struct raid *r = l->r;
 
@@ -73,6 +74,19 @@ void raid_behind_end(struct raid_late *l)
 	ndm_buffer_put(r->ti->loop, l->buf, l->bytes);
 	ndm_free(l);
 	ndm_wake_all(&r->behind_idle);
+}
+
+void raid_behind_end(struct raid *r)
+{
+	r->behind_tasks--;
+	ndm_wake_all(&r->behind_idle);
+}
+
+/* until nobody comes back to this array any more: it may be given up then */
+void raid_behind_drain(struct raid *r)
+{
+	while (r->behind_tasks)
+		ndm_wait(&r->behind_idle);
 }
 
 void raid_behind_wait(struct raid *r)

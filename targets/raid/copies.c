@@ -376,9 +376,10 @@ static void late_finish(void *arg)
 			ndm_warn(r->ti, "what was written behind is lost on the last leg");
 	copies_job_put(r, l->job);
 	write_leave(r, &l->write);
-	raid_behind_end(l);
+	raid_behind_written(l);
 	raid_supers_failed(r);		/* the bits stay until it is known */
 	raid_bitmap_end(r, sector, nr);
+	raid_behind_end(r);
 }
 
 static bool any_busy(const struct copies_job *j)
@@ -412,17 +413,19 @@ static int copies_change(struct raid *r, struct ndm_bio *bio, bool old)
 		late->job = j;
 		late->sector = sector;
 		w->late = true;
-		told = raid_supers_failed(r);
 		ndm_spawn(r->ti->loop, "raid behind", late_finish, late);
+		told = raid_supers_failed(r);
 		return err ? err : told;
 	}
 	if (j)
 		copies_job_put(r, j);
 	write_leave(r, w);
+	if (late)
+		raid_behind_written(late);	/* before superblocks, which may wait for it */
 	told = raid_supers_failed(r);
 	raid_bitmap_end(r, sector, bio->nr);
 	if (late)
-		raid_behind_end(late);
+		raid_behind_end(r);
 	return err ? err : told;
 }
 

@@ -27,6 +27,7 @@ void raid_max_io(struct raid *r)
 	else
 		r->ti->max_io = (uint64_t)g->chunk * (g->parity ? raid_data_disks(g) : 1);
 	r->ti->max_discard = g->level == 1 ? 0 : r->ti->max_io;
+	r->ti->extents = !g->parity && !r->reshape.active;	/* else all of it is data */
 }
 
 static int raid_ctr(struct ndm_target *ti, unsigned argc, char **argv)
@@ -63,7 +64,6 @@ static int raid_ctr(struct ndm_target *ti, unsigned argc, char **argv)
 	raid_max_io(r);
 	ti->num_flush = 1;
 	ti->num_discard = !r->geo.parity;
-	ti->extents = !r->geo.parity;
 	ti->per_bio_size = sizeof(struct raid_fast);
 	for (i = 0; i < r->n; i++)
 		if (r->members[i].data)
@@ -160,7 +160,7 @@ static void raid_postsuspend(struct ndm_target *ti)
 
 	if (r->suspended || !r->preresumed)
 		return;
-	raid_behind_wait(r);
+	raid_behind_drain(r);
 	r->suspended = true;
 	raid_owner_set(r, false);
 	if (!ti->writable || !r->geo.level || !r->persistent || raid_flush_members(r))
@@ -179,6 +179,8 @@ static int raid_preresume(struct ndm_target *ti)
 	if (r->preresumed)
 		return 0;
 	err = raid_assemble(r);			/* the table before this one may have written */
+	if (!err)
+		raid_max_io(r);			/* and begun, or ended, a reshape */
 	if (!err && raid_bitmap_init(r))
 		err = ndm_error(ti, -ENOMEM, "Cannot allocate the bitmap");
 	if (!err)

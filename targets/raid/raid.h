@@ -263,6 +263,7 @@ struct raid {
 	struct ndm_waitq window_free, window_idle;
 	struct copies_job *copy_jobs;		/* idle ones */
 	unsigned behind, behind_readers;	/* writes; who waits until there are none */
+	unsigned behind_tasks;			/* those, and who still writes down what became of one */
 	size_t behind_bytes;
 	bool behind_settled;
 	struct ndm_waitq behind_idle;
@@ -382,7 +383,9 @@ struct raid_late {				/* a write that some legs get later */
 };
 /* NULL: all legs are waited for */
 struct raid_late *raid_behind_begin(struct raid *, const struct ndm_bio *);
-void raid_behind_end(struct raid_late *);
+void raid_behind_written(struct raid_late *);	/* by all; frees it */
+void raid_behind_end(struct raid *);
+void raid_behind_drain(struct raid *) ndm_waits;
 void raid_behind_wait(struct raid *) ndm_waits;
 /* before superblocks say that the last other leg has failed */
 void raid_behind_settle(struct raid *) ndm_waits;

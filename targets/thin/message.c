@@ -12,7 +12,7 @@
 
 bool thin_id_parse(const char *text, uint64_t *id)
 {
-	return !ndm_arg_u64(text, id) && *id <= THIN_ID_MAX;
+	return !ndm_arg_u64_plus(text, id) && *id <= THIN_ID_MAX;
 }
 
 static int ids_take(struct ndm_target *ti, char **argv, unsigned n, uint64_t *ids)
@@ -74,9 +74,9 @@ static int set_transaction_id(struct ndm_target *ti, struct pool *pool, char **a
 {
 	uint64_t from, to;
 
-	if (ndm_arg_u64(argv[1], &from))
+	if (ndm_arg_u64_plus(argv[1], &from))
 		return ndm_error(ti, -EINVAL, "set_transaction_id message: Unrecognised id %s.", argv[1]);
-	if (ndm_arg_u64(argv[2], &to))
+	if (ndm_arg_u64_plus(argv[2], &to))
 		return ndm_error(ti, -EINVAL, "set_transaction_id message: Unrecognised new id %s.", argv[2]);
 	if (pool->pmd->transaction_id != from)
 		return ndm_error(ti, -EINVAL, "Failed to change transaction id from %s to %s: it is %" PRIu64,

@@ -56,11 +56,11 @@ static int devices_take(struct ndm_target *ti, char **argv)
 	err = ndm_get_dev_mode(ti, argv[1], NDM_OPEN_READ | NDM_OPEN_WRITE, 0, ti->nr, &pt->data);
 	if (err)
 		return ndm_error(ti, err, "Error getting data device");
-	if (ndm_arg_u64(argv[2], &block) || block < THIN_BLOCK_MIN || block > THIN_BLOCK_MAX ||
+	if (ndm_arg_u64_plus(argv[2], &block) || block < THIN_BLOCK_MIN || block > THIN_BLOCK_MAX ||
 	    block % THIN_BLOCK_MIN)
 		return ndm_error(ti, -EINVAL, "Invalid block size");
 	pt->pool_block = (uint32_t)block;
-	if (ndm_arg_u64(argv[3], &pt->low_water))
+	if (ndm_arg_u64_plus(argv[3], &pt->low_water))
 		return ndm_error(ti, -EINVAL, "Invalid low water mark");
 	return 0;
 }

@@ -336,7 +336,7 @@ static int pool_make(struct pool_target *pt, void **by_device, void **by_metadat
 	pool->by_metadata = by_metadata;
 	memcpy(pool->data_identity, pt->data->store->identity, sizeof pool->data_identity);
 	pool->block = pt->pool_block;
-	pool->f = pt->asked;
+	pool->f = (struct pool_features){ .zero_new = true, .discard = true, .passdown = true };
 	pool->suspended = true;
 	ndm_waitq_init(&pool->resumed, ti->loop);
 	ndm_waitq_init(&pool->room, ti->loop);

@@ -35,13 +35,13 @@ static int may_change(struct vdo *v)
 	return 0;
 }
 
+/* The new head is on disk with the next commit, which begins with a flush: so the pages are, too. */
 int vdo_checkpoint(struct vdo *v)
 {
 	struct vdo_journal *j = &v->journal;
 	int err = journal_commit(v);
 
 	err = err ? err : map_write_dirty(v);
-	err = err ? err : ndm_flush(v->dev->store);
 	if (err)
 		return vdo_fail(v, "writing the block map", err);
 	j->head = j->blocks ? j->first + j->blocks - 1 : j->first;

@@ -64,9 +64,9 @@ int vdo_headers_read(struct vdo *v, const char **why)
 	if (!block)
 		return -ENOMEM;
 	v->geometry.bio_offset = 0;
-	*why = "Could not load geometry block";
+	*why = "it cannot be read";
 	err = ndm_rw(v->dev->store, NDM_READ, NDM_META, 0, NDM_VDO_BLOCK_SECTORS, block) ? -EIO : 0;
-	err = err ? ndm_error(v->ti, err, "%s", *why) : ndm_vdo_geometry_decode(block, &v->geometry, why);
+	err = err ? err : ndm_vdo_geometry_decode(block, &v->geometry, why);
 	if (err) {
 		err = ndm_error(v->ti, err, "Could not load geometry block: %s", *why);
 		goto out;

@@ -98,10 +98,11 @@ static void vdo_dtr(struct ndm_target *ti)
 static int vdo_open(struct vdo *v, unsigned argc, char **argv)
 {
 	const char *why;
-	int err = vdo_config_parse(v, argc, argv);
+	int err;
 
-	if (!err && !ndm_lz4_present())
-		err = ndm_error(v->ti, -EOPNOTSUPP, "vdo volumes need LZ4, and ndm was built without liblz4");
+	if (!ndm_lz4_present())
+		return ndm_error(v->ti, -EOPNOTSUPP, "vdo volumes need LZ4, and ndm was built without liblz4");
+	err = vdo_config_parse(v, argc, argv);
 	err = err ? err : owner_join(v);
 	err = err ? err : vdo_headers_read(v, &why);
 	if (!err)

@@ -69,8 +69,10 @@ static void run_copy(struct writecache *wc, uint32_t first)
 	uint64_t n = (uint64_t)wc->entries[first].run * wc->block_sectors;
 	int err = 0;
 
-	if (to + n > end)			/* the origin has shrunk: what lies behind is dropped */
-		n = to < end ? end - to : 0;
+	if (to >= end)				/* the origin has shrunk: what lies behind is dropped */
+		n = 0;
+	else if (n > end - to)
+		n = end - to;
 	if (wc->error)
 		err = -EIO;
 	else if (n)

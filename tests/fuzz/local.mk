@@ -13,6 +13,10 @@ fuzzers += tests/fuzz/fuzz-table
 fuzzers += tests/fuzz/fuzz-takeover
 fuzzers += tests/fuzz/fuzz-verity
 fuzzers += tests/fuzz/fuzz-thin
+fuzzers += tests/fuzz/fuzz-cache
+fuzzers += tests/fuzz/fuzz-clone
+fuzzers += tests/fuzz/fuzz-era
+fuzzers += tests/fuzz/fuzz-writecache
 fuzzers += tests/fuzz/fuzz-transmit
 fuzzers += tests/fuzz/fuzz-yaml
 
@@ -60,6 +64,18 @@ tests_fuzz_fuzz_thin_SOURCES = tests/fuzz/fuzz-thin.c tests/fuzz/one-device.c te
 tests_fuzz_fuzz_thin_LDADD = libndm-core.la
 tests_fuzz_fuzz_thin_LDFLAGS = $(FUZZ_LINK)
 
+tests_fuzz_fuzz_cache_SOURCES = tests/fuzz/fuzz-cache.c tests/fuzz/meta-stamp.h tests/fuzz/one-device.c tests/fuzz/one-device.h
+tests_fuzz_fuzz_cache_LDADD = libndm-core.la
+tests_fuzz_fuzz_cache_LDFLAGS = $(FUZZ_LINK)
+tests_fuzz_fuzz_clone_SOURCES = tests/fuzz/fuzz-clone.c tests/fuzz/meta-stamp.h tests/fuzz/one-device.c tests/fuzz/one-device.h
+tests_fuzz_fuzz_clone_LDADD = libndm-core.la
+tests_fuzz_fuzz_clone_LDFLAGS = $(FUZZ_LINK)
+tests_fuzz_fuzz_era_SOURCES = tests/fuzz/fuzz-era.c tests/fuzz/meta-stamp.h tests/fuzz/one-device.c tests/fuzz/one-device.h
+tests_fuzz_fuzz_era_LDADD = libndm-core.la
+tests_fuzz_fuzz_era_LDFLAGS = $(FUZZ_LINK)
+tests_fuzz_fuzz_writecache_SOURCES = tests/fuzz/fuzz-writecache.c tests/fuzz/one-device.c tests/fuzz/one-device.h
+tests_fuzz_fuzz_writecache_LDADD = libndm-core.la
+tests_fuzz_fuzz_writecache_LDFLAGS = $(FUZZ_LINK)
 fuzzers += tests/fuzz/fuzz-vdo
 tests_fuzz_fuzz_vdo_SOURCES = tests/fuzz/fuzz-vdo.c tests/fuzz/one-device.c tests/fuzz/one-device.h \
 	tests/vdo-image.c tests/vdo-image.h
@@ -77,5 +93,6 @@ EXTRA_DIST += tests/fuzz/fuzz-integrity.c tests/fuzz/fuzz-verity.c tests/fuzz/on
 EXTRA_DIST += tests/fuzz/fuzz-state.c tests/fuzz/fuzz-takeover.c
 EXTRA_DIST += tests/fuzz/fuzz-raid.c
 EXTRA_DIST += tests/fuzz/fuzz-thin.c
+EXTRA_DIST += tests/fuzz/fuzz-cache.c tests/fuzz/fuzz-clone.c tests/fuzz/fuzz-era.c tests/fuzz/fuzz-writecache.c tests/fuzz/meta-stamp.h
 EXTRA_DIST += tests/fuzz/fuzz-vdo.c
 EXTRA_DIST += tests/fuzz/fuzz-nbd-wire.c

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 # What we write, Linux reads, in a guest with a real kernel: exception stores of all kinds, merges
-# that we have begun and it ends, dirty logs of mirrors, and what the conformance cases of these
-# families leave.  The guest is emulated, which takes minutes: only where it is asked for.
+# that we have begun and it ends, dirty logs of mirrors, and what the conformance cases of these and
+# of thin, cache, era and writecache leave.  The guest is emulated, which takes minutes: only where it is asked for.
 #
 #	VERIFY_IN_KERNEL=1	do it
 #	KERNEL_VM=FILE		what starts the guest (contrib/kernel-vm/kernel-vm)
@@ -17,7 +17,7 @@ requires_root				# the guest's programs are read from this machine's files
 conformance=$top_srcdir/tests/conformance
 
 /usr/bin/python3 "$top_srcdir/tests/interop/kernel-cases.py" "$T/cases" "$NDMD" "$NDMSETUP" || fail "the cases cannot be made"
-for family in snapshot mirror log-writes thin; do
+for family in snapshot mirror log-writes thin cache era writecache; do
 	cases=()				# those that make check holds us to
 	while read -r id; do
 		cases+=(--case "$id")

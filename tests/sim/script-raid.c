@@ -94,11 +94,13 @@ static void format_behind(struct sim *s)
 {
 	struct plan *p = plan(s);
 	unsigned n = 2 + sim_dice(s, 2);
+	bool second = sim_one_in(s, 2);
 
-	*p = (struct plan){ .words = sim_one_in(s, 2) ? "0 region_size 8 write_mostly 1 max_write_behind 12"
-						      : "0 region_size 16 write_mostly 0 max_write_behind 4",
+	*p = (struct plan){ .words = second ? "0 region_size 8 write_mostly 1 max_write_behind 12"
+					    : "0 region_size 16 write_mostly 0 max_write_behind 4",
 			    .type = "raid1", .nwords = 7, .n = n, .sectors = MEMBER, .copies = true };
-	fill(s, "b", 0xb0);
+	/* what is there is what the first other leg has */
+	fill(s, second ? "b" : "a", 0xb0);
 	fill(s, "c", 0xc0);
 }
 

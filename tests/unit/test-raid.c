@@ -484,7 +484,27 @@ static void behind_alone(struct box *b)
 	assert_string_equal(box_status(b, "m"), "raid1 2 DA 128/128 idle 0 0 -");
 }
 
+/* the write that would have been answered early is the one that the other leg fails */
+static void behind_fails(struct box *b)
+{
+	struct box_disk *data[2];
+	struct ndm_store *m;
+
+	behind_make(b, data);
+	m = box_up(b, "m", BEHIND);
+	pattern(3);
+	data[0]->fail_ops = 1 << NDM_WRITE;
+	data[0]->error = -EIO;
+	assert_int_equal(ndm_rw(m, NDM_WRITE, 0, 0, 8, buf), 0);
+	assert_memory_equal(data[1]->bytes, buf, 8 * 512);
+	assert_int_equal(ndm_flush(m), 0);
+	assert_string_equal(box_status(b, "m"), "raid1 2 DA 128/128 idle 0 0 -");
+	assert_int_equal(ndm_rw(m, NDM_WRITE, 0, 4, 8, buf + 512), 0);
+	assert_memory_equal(data[1]->bytes + 4 * 512, buf + 512, 8 * 512);
+}
+
 BOX_DEFINE(behind)
+BOX_DEFINE(behind_fails)
 BOX_DEFINE(behind_alone)
 BOX_DEFINE(fails)
 BOX_DEFINE(unreadable)
@@ -509,6 +529,7 @@ int main(void)
 		BOX_TEST(refused),
 		BOX_TEST(journal),
 		BOX_TEST(behind),
+		BOX_TEST(behind_fails),
 		BOX_TEST(behind_alone),
 	};
 
