@@ -113,7 +113,6 @@ shell_tests += tests/interop/integritysetup.sh
 shell_tests += tests/interop/reencrypt.sh tests/interop/reencrypt-plain.sh tests/interop/reencrypt-luks1.sh
 shell_tests += tests/interop/cache-tools.sh
 shell_tests += tests/interop/answers.sh
-shell_tests += tests/interop/vdo.sh
 shell_tests += tests/interop/vdo.sh tests/interop/vdo-kernel.sh
 EXTRA_DIST += tests/golden/vdo.tar.xz tests/golden/vdo-dedupe.tar.xz
 shell_tests += tests/interop/thin-tools.sh
@@ -167,9 +166,8 @@ check_LTLIBRARIES += tests/libndm-moments.la
 
 # With a real kernel as the client or the reader, in an emulated machine: minutes each, so only
 # where it is asked for.
-kernel_tests = tests/interop/nbd-ko.sh tests/interop/kernel-crypto.sh tests/interop/verify-in-kernel.sh
-kernel_tests += tests/interop/answers-in-kernel.sh
 kernel_tests = tests/interop/vdo-kernel.sh tests/interop/nbd-ko.sh tests/interop/kernel-crypto.sh tests/interop/verify-in-kernel.sh
+kernel_tests += tests/interop/answers-in-kernel.sh
 check-kernel: all
 	VERIFY_IN_KERNEL=1 KERNEL_VM=$(abs_top_srcdir)/contrib/kernel-vm/kernel-vm \
 		$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(kernel_tests)'

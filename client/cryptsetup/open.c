@@ -277,26 +277,27 @@ static int refresh_luks(struct cs *cs, const char *device, const char *name)
 	uint8_t *key = ndm_luks_secret(2 * NDM_LUKS_KEY_MAX);
 	struct ndm_luks_options o;
 	struct ndm_luks_line *lines = NULL;
-	struct disk data, header;
+	struct disk header;
 	struct ndm_luks *l = NULL;
 	char *word = NULL;
 	unsigned n = 0;
 	size_t bytes = 0;
-	int err = key ? disk_open(cs, device, false, false, &data) : -ENOMEM;
+	int err = -ENOMEM;
 
-	if (err) {
-		ndm_luks_secret_free(key, 2 * NDM_LUKS_KEY_MAX);
-		return err;
+	if (key && given(cs, CS_HEADER)) {
+		say("A device whose header is elsewhere cannot be refreshed here: close it and open it again.");
+		err = -EINVAL;
+	} else if (key) {
+		err = header_open(cs, device, given(cs, CS_PERSISTENT), &header, &l);
 	}
-	err = header_open(cs, device, given(cs, CS_PERSISTENT), &header, &l);
 	if (!err && (ndm_luks_has_integrity(l) || ndm_luks_reencrypting(l))) {
 		say("Device %s has integrity, or is in reencryption: it cannot be refreshed.", name);
 		err = -EINVAL;
 	}
 	err = err ? err : volume_key(cs, l, device, key, &bytes, key + NDM_LUKS_KEY_MAX);
-	word = err ? NULL : disk_word(&data);
+	word = err ? NULL : disk_word(&header);
 	if (word) {
-		table_options(cs, &data, word, &o);
+		table_options(cs, &header, word, &o);
 		err = ndm_luks_lines(l, &o, key, bytes, &lines, &n);
 		if (err)
 			say("%s", ndm_luks_why(l));
@@ -308,7 +309,6 @@ static int refresh_luks(struct cs *cs, const char *device, const char *name)
 	free(word);
 	if (l)
 		header_close(&header, l);
-	disk_close(&data);
 	ndm_luks_secret_free(key, 2 * NDM_LUKS_KEY_MAX);
 	return err;
 }

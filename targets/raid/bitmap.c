@@ -403,6 +403,8 @@ int raid_bitmap_check(struct raid *r)
 					 "metadata device %u is too small for its bitmap", i);
 	if (r->new_array && r->words & RAID_DAEMON_SLEEP && !r->daemon_sleep)
 		r->daemon_sleep = DEFAULT_SLEEP * TICKS;
+	if (r->new_array && (unsigned)r->write_behind > BEHIND_MAX / 2)
+		r->write_behind = BEHIND_MAX / 2;	/* of a new bitmap */
 	if (r->new_array || r->bitmap_anew || !m)
 		return 0;
 	page = patient_buffer(r->ti->loop, PAGE);

@@ -446,22 +446,28 @@ static int params_take(struct raid *r, unsigned argc, unsigned all, char **argv)
 	unsigned i;
 	int err;
 
-	if (!argc)
+	if (!all)
 		return ndm_error(r->ti, -EINVAL, "Bad numerical argument given for chunk_size");
-	err = chunk_take(r, argv[0]);
+	err = chunk_take(r, argv[0]);		/* also where there are said to be none */
+	if (!argc && !err)
+		err = ndm_error(r->ti, -EINVAL, "Not enough raid parameters given");
 	for (i = 1; i < argc && !err; i++) {
 		err = word_alone(r, argv[i]);
 		if (err) {
 			err = err > 0 ? 0 : err;
 			continue;
 		}
+		if (i + 1 >= all)
+			return ndm_error(r->ti, -EINVAL, "Wrong number of raid parameters given");
 		p.key = argv[i];
 		p.value = argv[++i];		/* as Linux does: also what is behind them */
-		err = i < all ? pair_take(&p) : -EINVAL;
-		if (i >= argc && (!err || i >= all))
-			err = ndm_error(r->ti, -EINVAL, "Wrong number of raid parameters given");
+		err = pair_take(&p);
 	}
-	return err ? err : words_together(&p);
+	if (!err)
+		err = words_together(&p);
+	if (!err && i > argc)			/* the last one had no value of its own */
+		err = ndm_error(r->ti, -EINVAL, "Wrong number of raid parameters given");
+	return err;
 }
 
 /* ---- devices ---- */
