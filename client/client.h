@@ -83,7 +83,7 @@ int json_lay_out(const char *document);	/* explain.c: for people */
 typedef int program_main(struct client *client, int argc, char **argv);
 program_main apply_main, cryptsetup_main, describe_main, dmsetup_main, explain_main, export_main,
 	graph_main, holders_main, integritysetup_main, monitor_main, move_main, multipath_main,
-	tls_init_main,
+	open_main, thin_delta_main, tls_init_main,
 	plan_main, replay_main, top_main, vdoformat_main, veritysetup_main, version_main;
 
 #endif

@@ -28,6 +28,8 @@ static const struct word words[] = {
 	{ "vdoformat", vdoformat_main, "DEVICE                an empty vdo volume" },
 	{ "cryptsetup", cryptsetup_main, "ACTION...             cryptsetup's command line: LUKS, plain" },
 	{ "move", move_main, "DEVICE --to DEST      copies a volume elsewhere while it is in use" },
+	{ "open", open_main, "IMAGE... --unix SOCKET  partitions, LUKS and LVM of images, read-only" },
+	{ "thin-delta", thin_delta_main, "POOL --from A --to B  what differs between two thin devices" },
 	{ "replay-log", replay_main, "--log LOG ...         states of a disk from a log of its writes" },
 	{ "ndm-replay", replay_main, NULL },
 	{ "devmap_name", dmsetup_main, "MAJOR MINOR           the name of a device" },

@@ -4,18 +4,16 @@
  * from pieces of the base and of the log itself, and a snapshot over it takes what is written.
  * An ndmd of our own serves that until a signal comes.
  */
+#include "client/server.h"
 #include "client/task.h"
 #include "replay.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 enum origin { FROM_BASE, FROM_LOG, FROM_ZERO };
@@ -189,59 +187,6 @@ static bool crash_device(struct client *client, uint64_t nr, const char *scratch
 	return ok;
 }
 
-/* ---- the server ---- */
-
-/* Ours, beside this program or where it was built; else the one of $PATH. */
-static void ndmd_exec(const char *socket_path, const char *control)
-{
-	static const char *const places[] = { "../sbin/ndmd", "../server/ndmd", "ndmd" };
-	const char *args[] = { "ndmd", "--unix", socket_path, "--control", control, NULL };
-	char self[PATH_MAX], path[PATH_MAX + 32], *slash;
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	size_t i;
-
-	if (getenv("NDMD"))
-		execvp(getenv("NDMD"), (char **)args);
-	self[n > 0 ? n : 0] = '\0';
-	slash = strrchr(self, '/');
-	for (i = 0; slash && i < sizeof(places) / sizeof(places[0]); i++) {
-		snprintf(path, sizeof(path), "%.*s/%s", (int)(slash - self), self, places[i]);
-		execv(path, (char **)args);
-	}
-	execvp("ndmd", (char **)args);
-	say("ndmd cannot be started: %s", strerror(errno));
-	_exit(127);
-}
-
-static pid_t ndmd_start(const char *socket_path, const char *control)
-{
-	pid_t parent = getpid(), pid = fork();
-
-	if (pid)
-		return pid;
-	prctl(PR_SET_PDEATHSIG, SIGTERM);
-	if (getppid() != parent)
-		_exit(1);
-	ndmd_exec(socket_path, control);
-	return -1;
-}
-
-/* Until it listens, 10 s at most. */
-static bool ndmd_ready(struct client *client, pid_t pid)
-{
-	struct timespec pause = { .tv_nsec = 10000000 };
-	unsigned tries;
-
-	for (tries = 0; tries < 1000 && !replay_stopped; tries++) {
-		if (!access(client->control, F_OK) && !control_open(client))
-			return true;
-		if (waitpid(pid, NULL, WNOHANG) == pid)
-			return false;
-		nanosleep(&pause, NULL);
-	}
-	return false;
-}
-
 static bool set_up(struct client *client, const struct image_source *src,
 		   const struct state *state, const char *scratch)
 {
@@ -258,21 +203,10 @@ static bool set_up(struct client *client, const struct image_source *src,
 	return ok;
 }
 
-/* Returns when one came that asks to stop, or the server ended; SIGCHLD has a handler, too. */
-static void wait_for_signal(pid_t pid)
-{
-	sigset_t all, before;
-
-	sigfillset(&all);
-	sigprocmask(SIG_BLOCK, &all, &before);	/* none may come between look and sleep */
-	while (!replay_stopped && !waitpid(pid, NULL, WNOHANG))
-		sigsuspend(&before);
-	sigprocmask(SIG_SETMASK, &before, NULL);
-}
-
 int serve_state(struct client *client, const struct image_source *src, const struct state *state,
 		const char *socket_path)
 {
+	const char *args[] = { "ndmd", "--unix", NULL, "--control", NULL, NULL };
 	char scratch[64];
 	bool ok = false;
 	pid_t pid;
@@ -281,15 +215,17 @@ int serve_state(struct client *client, const struct image_source *src, const str
 		return 1;
 	free(client->control);
 	client->control = text_format("%s/control", scratch);
-	pid = ndmd_start(socket_path, client->control);
-	if (pid > 0 && ndmd_ready(client, pid)) {
+	args[2] = socket_path;
+	args[4] = client->control;
+	pid = server_start(args);
+	if (pid > 0 && server_ready(client, pid, &replay_stopped)) {
 		ok = set_up(client, src, state, scratch);
 		if (ok) {
 			printf("nbd+unix:///crash?socket=%s\n", socket_path);
 			fflush(stdout);
 		}
 		if (ok)
-			wait_for_signal(pid);
+			server_wait(pid, &replay_stopped);
 	} else if (!replay_stopped) {
 		say("No ndmd could be started.");
 	}

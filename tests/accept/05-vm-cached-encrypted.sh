@@ -104,8 +104,8 @@ guest() {	# COMMAND WORD COUNT: the guest does that; WORD has then come COUNT ti
 	echo "$1" >&8
 	wait_for "the guest's '$1'" guest_did "$2" "$3"
 }
-for i in 1 2 3 4 5 6; do guest "write -P 0x3$i $((40 + i))M 64k" 'wrote 65536' "$i"; done
-echo flush >&8
+for i in 1 2 3 4 5 6; do guest "write -f -P 0x3$i $((40 + i))M 64k" 'wrote 65536' "$i"; done
+
 guest "read -P 0x31 41M 64k" "read 65536" 1
 kill -KILL "$ndmd_pid"
 wait_for "ndmd to be gone" ended "$ndmd_pid"
@@ -179,5 +179,4 @@ wrong 'volumes: {v: {cache: {fast: {file: a, size: 1M}, origin: {zero: {length: 
 wrong 'volumes: {v: {linear: {length: 1M, device: {zero: {length: 1M}}}}, v.device: {zero: {length: 1M}}}' "two volumes 'v.device'"
 wrong 'volumes: {v: {linear: {length: 1M, device: {file: a, sise: 1M}}}}' "did you mean 'size'"
 wrong 'secrets: {k: {fil: a}}' "fil"
-
 
