@@ -78,6 +78,3 @@ ours reencrypt --key-slot "$slot" --key-file other --sector-size 4096 disk.img
 refused ours open --test-passphrase --key-file pass disk.img
 read_all other
 cmp seen data || fail "a larger sector: other data"
-"$NDM" cryptsetup -q luksFormat --type luks1 "${cheap[@]}" --key-file pass disk.img
-refused ours reencrypt --key-file pass disk.img
-
