@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "conn.h"
+#include "look.h"
 #include "ndmd.h"
 #include "tls.h"
 
@@ -58,7 +59,7 @@ static void conn_readable(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	c->worker->look.seen = true;
+	look_heard(c);
 	if (c->hs)
 		handshake_ready(c);
 	else
@@ -118,6 +119,7 @@ void conn_leave(struct conn *c)
 {
 	struct worker *w = c->worker;
 
+	look_forget(c);
 	conn_read_off(c);
 	conn_write_off(c);
 	if (c->prev)

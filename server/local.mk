@@ -35,6 +35,8 @@ server_parts = \
 	server/tls.c server/tls.h \
 	server/transmit.c \
 	server/volumes.c \
+	server/look.c server/look.h \
+	server/nap.c server/nap.h \
 	server/worker.c server/worker.h
 server_ndmd_SOURCES = server/main.c $(server_parts)
 server_ndmd_LDADD = libndm-core.la $(LIBEVENT_LIBS) $(OPENSSL_LIBS) -lpthread

@@ -161,13 +161,18 @@ static void around_unused(struct ndm_share *share)
 	struct area *a = (struct area *)share;
 
 	pool_put(a->pool, a->data, a->filled);
-	free(a);
+	a->next = a->pool->around;
+	a->pool->around = a;
 }
 
 struct area *pool_area_around(struct pool *pool, void *buffer, size_t bytes)
 {
-	struct area *a = calloc(1, sizeof *a);
+	struct area *a = pool->around;
 
+	if (a)
+		pool->around = a->next;
+	else
+		a = calloc(1, sizeof *a);
 	if (!a)
 		return NULL;
 	a->pool = pool;
@@ -239,6 +244,7 @@ void pool_request_put(struct pool *pool, struct request *r)
 void pool_fini(struct pool *pool)
 {
 	struct request *r;
+	struct area *a;
 	unsigned i;
 
 	assert(!pool->used);
@@ -246,6 +252,10 @@ void pool_fini(struct pool *pool)
 		class_shrink(pool, i, 0);
 	pool_trim(pool);
 	pool_trim(pool);			/* areas that were in use until the first time */
+	while ((a = pool->around)) {
+		pool->around = a->next;
+		free(a);
+	}
 	while ((r = pool->requests)) {
 		pool->requests = r->next;
 		free(r);

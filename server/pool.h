@@ -39,6 +39,7 @@ struct pool {
 	struct area *areas;			/* free ones */
 	unsigned nareas, least_areas;		/* of them; since the last trim */
 	struct area *area;			/* the next receive goes here */
+	struct area *around;			/* free ones without data */
 };
 
 void pool_init(struct pool *);

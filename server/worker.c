@@ -4,11 +4,11 @@
  */
 #include <errno.h>
 #include <signal.h>
-#include <sys/prctl.h>
 #include <sys/time.h>
-#include <time.h>
 
 #include "conn.h"
+#include "look.h"
+#include "nap.h"
 #include "ndmd.h"
 #include "takeover.h"
 #include "worker.h"
@@ -245,112 +245,30 @@ static void free_finished(struct worker *w)
 	}
 }
 
-/* ---- looking before sleeping ---- */
-
-/*
- * A client that asks one small thing at a time has its next question ready some 10 to 40 us
- * after the answer.  To fall asleep and be woken costs more than that, for both sides, so the
- * thread looks around for a while first.  Where nobody comes it learns not to: after each miss
- * in a row it sleeps at once twice as often.  Many requests at a time are better off with a
- * nap, because more of them come together.
- */
-#define LOOK_NS 50000u
-#define LOOK_REQUESTS 2u			/* in the last turn, at most */
-#define LOOK_BYTES (64u << 10)
-#define LOOK_MISSES_MAX 10u
-
-static uint64_t count_of(const _Atomic uint64_t *n)
-{
-	return atomic_load_explicit(n, memory_order_relaxed);
-}
-
-static bool worth_a_look(struct worker *w)
-{
-	uint64_t requests = count_of(&w->count.requests);
-	uint64_t bytes = count_of(&w->count.bytes_in) + count_of(&w->count.bytes_out);
-	uint64_t asked = requests - w->look.requests, moved = bytes - w->look.bytes;
-
-	w->look.requests = requests;
-	w->look.bytes = bytes;
-	if (!asked || asked > LOOK_REQUESTS || moved > LOOK_BYTES)
-		return false;
-	if (!w->look.skip)
-		return true;
-	w->look.skip--;
-	return false;
-}
-
-static void look_around(struct worker *w)
-{
-	uint64_t end = ndm_now(w->loop) + LOOK_NS;
-
-	w->look.seen = false;
-	do {
-		event_base_loop(w->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
-	} while (!w->look.seen && ndm_now(w->loop) < end);
-	if (w->look.seen)
-		w->look.misses = 0;
-	else if (w->look.misses < LOOK_MISSES_MAX)
-		w->look.misses++;
-	w->look.skip = (1u << w->look.misses) - 1;
-}
-
-/* ---- sleeping before looking ---- */
-
-/*
- * A server behind us answers one request at a time, and to wake up, receive, pass on and fall
- * asleep again costs more than the work in between.  While many requests are out the thread
- * sleeps a little first, so that some answers come together (network cards do so with their
- * interrupts): for as long as three of them took of late, which is no more than an eighth of what
- * each of them takes anyway.
- */
-#define NAP_REQUESTS 24u		/* out, at least */
-#define NAP_ANSWERS 3u
-#define NAP_MIN_NS 5000u
-#define NAP_MAX_NS 40000u
-
-static uint64_t worth_a_nap(struct worker *w)
-{
-	uint64_t ended = w->ended - w->nap.ended, now, ns;
-
-	if (!ended)
-		return 0;
-	w->nap.ended = w->ended;
-	if (w->below < NAP_REQUESTS)
-		return 0;
-	now = ndm_now(w->loop);
-	ns = NAP_ANSWERS * (now - w->nap.ns) / ended;
-	w->nap.ns = now;
-	return ended < NAP_ANSWERS && ns >= NAP_MIN_NS && ns <= NAP_MAX_NS ? ns : 0;
-}
-
-static void nap(uint64_t ns)
-{
-	struct timespec t = { .tv_nsec = (long)ns };
-
-	clock_nanosleep(CLOCK_MONOTONIC, 0, &t, NULL);
-}
-
 static bool more_to_do(const struct worker *w)
 {
 	return w->again || w->dirty || w->finished || w->arrived || ndm_loop_busy(w->loop);
 }
 
-void worker_turn(struct worker *w)
+static void wait_for_events(struct worker *w)
 {
-	uint64_t nap_ns = worth_a_nap(w);
+	uint64_t nap_ns = nap_worth(w);
 
-	ndm_loop_begin(w->loop);
 	if (more_to_do(w)) {
 		event_base_loop(w->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
-	} else if (nap_ns) {
-		nap(nap_ns);
-		event_base_loop(w->base, EVLOOP_ONCE);
-	} else if (worth_a_look(w)) {
-		look_around(w);		/* and sleep in the next turn, if nobody came */
-	} else {
-		event_base_loop(w->base, EVLOOP_ONCE);
+		return;
 	}
+	if (nap_ns)
+		nap_take(nap_ns);
+	else if (look_around(w))		/* sleeps in the next turn, if nobody came */
+		return;
+	event_base_loop(w->base, EVLOOP_ONCE);
+}
+
+void worker_turn(struct worker *w)
+{
+	ndm_loop_begin(w->loop);
+	wait_for_events(w);
 	if (w->again)
 		run_again(w);
 	send_loans(w);
@@ -374,7 +292,7 @@ void worker_turn(struct worker *w)
 
 void worker_run(struct worker *w)
 {
-	prctl(PR_SET_TIMERSLACK, 1000, 0, 0, 0);	/* ns; 50000 would be longer than a nap */
+	nap_begin();
 	while (!w->stop)
 		worker_turn(w);
 }

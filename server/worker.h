@@ -48,14 +48,15 @@ struct worker {
 	struct conn *arrived;		/* their device is open; after the loop has run */
 	struct conn *again, *again_last;	/* may be over their limit no more */
 	bool starving;			/* somebody is held back by bytes_max */
-	struct {			/* worker.c: looking before sleeping */
+	struct {			/* look.c */
 		bool seen;		/* something has happened since */
-		unsigned skip, misses;
+		struct conn *last;	/* heard last, or NULL */
+		unsigned skip, misses, turns;
 		uint64_t requests, bytes;	/* counted when the last turn began */
 	} look;
 	unsigned below;			/* requests that stores have */
 	uint64_t ended;			/* requests that they had */
-	struct {			/* worker.c: sleeping before looking */
+	struct {			/* nap.c */
 		uint64_t ended, ns;	/* when it was last thought of */
 	} nap;
 	struct worker_counters count;
