@@ -183,7 +183,11 @@ int ndm_device_set_uuid(struct ndm_device *, const char *uuid);
 /* pins the home loop of a device without a table */
 int ndm_device_pin(struct ndm_device *, unsigned loop);
 
-struct ndm_table_line { uint64_t start, nr; const char *type; const char *args; };
+struct ndm_table_line {
+	uint64_t start, nr;
+	const char *type, *args;
+	bool strict;				/* nr of 0 is refused, as Linux does, but for types of our own */
+};
 
 /* Builds a table into the inactive slot.  why: one sentence for each thing wrong. */
 int ndm_device_load(struct ndm_device *, const struct ndm_table_line *, unsigned n, bool read_only,

@@ -63,6 +63,13 @@ static int line_refuse(struct ndm_str *why, unsigned i, const struct ndm_table_l
 	return err;
 }
 
+/* a length of 0, which the constructor makes good */
+static bool may_be_empty(const struct ndm_table_line *line, const struct ndm_target_type *type)
+{
+	return type && type->features & NDM_TARGET_OWN_SIZE &&
+	       (!line->strict || type->features & NDM_TARGET_OURS);
+}
+
 /* the rules that do not need the constructor, in the kernel's order */
 static const char *line_check(const struct ndm_table *t, const struct ndm_table_line *line,
 			      const struct ndm_target_type *type)
@@ -75,7 +82,7 @@ static const char *line_check(const struct ndm_table *t, const struct ndm_table_
 
 	if (last && (t->targets[0].type->features & NDM_TARGET_SINGLETON))
 		return "the target before it must appear alone in table";
-	if (!line->nr && !(type && type->features & NDM_TARGET_OWN_SIZE))
+	if (!line->nr && !may_be_empty(line, type))
 		return "zero-length target";
 	if (line->start + line->nr < line->start || line->start + line->nr > SECTORS_MAX)
 		return "too large device";

@@ -46,6 +46,7 @@ static int read_spec(struct control_call *call, const struct dm_ioctl *dmi, size
 		.nr = spec->length,
 		.type = load->types[i],
 		.args = (const char *)args,
+		.strict = true,
 	};
 	*end = (size_t)(nul - base) + 1;
 	return 0;
