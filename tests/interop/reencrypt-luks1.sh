@@ -2,8 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # `ndm cryptsetup reencrypt` of LUKS1 - another key, plain data encrypted, and decrypted - is killed again
 # and again, goes on by the log in its folder, and in the end all data is there and cryptsetup takes
-# the passphrases.  (Power lost at each write and sync: tests/unit/test-luks1-reencrypt.  With
-# cryptsetup going on where ndm was, and the other way: tests/interop/kernel-crypto.sh.)
+# the passphrases.  (Power lost at each write and sync: tests/unit/test-luks1-reencrypt.)
 . "$(dirname "$0")/functions.sh"
 requires_ndmd
 requires_program cryptsetup nbdcopy
