@@ -167,7 +167,6 @@ refused ours reencrypt --encrypt --header h --reduce-device-size 8M --key-file p
 refused ours reencrypt --encrypt --reduce-device-size 5000 --key-file pass disk.img
 refused ours reencrypt --encrypt --reduce-device-size 8M --key-file pass disk.img
 refused ours reencrypt --encrypt --reduce-device-size 64k "${cheap[@]}" --key-file pass disk.img
-refused ours reencrypt --encrypt --type luks1 --header h --key-file pass disk.img
 refused ours reencrypt --decrypt --key-file pass disk.img
 refused ours reencrypt --decrypt --header h --key-file pass disk.img
 cmp disk.img data || fail "refused, and changed"
