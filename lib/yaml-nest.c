@@ -449,6 +449,7 @@ struct yaml_node *yaml_nest(struct yaml *y, struct yaml_node *volumes,
 			    const struct yaml_node *secrets)
 {
 	struct nest n = { .yaml = y, .secrets = secrets, .at = volumes };
+	unsigned before = y->errors;		/* of the rest of the file */
 
 	check_secrets(y, secrets);
 	if (!volumes || volumes->kind != YAML_MAP)
@@ -464,8 +465,8 @@ struct yaml_node *yaml_nest(struct yaml *y, struct yaml_node *volumes,
 		volume = nest_volume(&n, volume);
 		if (volume)
 			n.volumes->items[i + 1] = volume;
-		else if (!y->errors)
+		else if (y->errors == before)
 			y->no_memory = true;
 	}
-	return n.volumes && !y->no_memory && !y->errors ? n.volumes : NULL;
+	return n.volumes && !y->no_memory && y->errors == before ? n.volumes : NULL;
 }

@@ -38,6 +38,6 @@ stop_ndmd
 echo precious > "$NDM_CONTROL"
 status=0
 "$NDMD" --foreground --control "$NDM_CONTROL" > third.out 2> third.err < /dev/null || status=$?
-[ "$status" -eq 1 ] || fail "ndmd on a file ended with $status"
+[ "$status" -eq 78 ] || fail "ndmd on a file ended with $status"
 [ "$(cat "$NDM_CONTROL")" = precious ] || fail "the file is gone"
 say "sockets come and go as they should"
