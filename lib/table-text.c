@@ -82,6 +82,7 @@ static int read_line(char *text, unsigned number, struct ndm_table_line *line, s
 	text = skip_blanks(text);
 	if (!*text || *text == '#')
 		return 0;
+	*line = (struct ndm_table_line){ 0 };
 	start = cut_word(&text);
 	length = cut_word(&text);
 	type = cut_word(&text);
