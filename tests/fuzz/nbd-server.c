@@ -63,7 +63,7 @@ static void check_clean(void)
 	struct worker *w = &server->workers[0];
 
 	if (w->conns || w->dirty || w->again || w->finished || w->bytes || w->pool.used ||
-	    (w->pool.area && w->pool.area->refs != 1))
+	    (w->pool.area && w->pool.area->share.refs != 1))
 		abort();
 }
 
