@@ -129,14 +129,14 @@ static void test_nbdkit(void **state)
 	run(*state, do_workout, s.uri);
 	snprintf(spec, sizeof spec, "%s&ndm-connections=4", s.uri);
 	run(*state, do_workout, spec);
-	server_kill(&s, SIGTERM);
+	server_kill(&s, SIGKILL);
 
 	/* nothing but reads and writes, and short ones */
 	NBDKIT(&s, "b", "--filter=fua", "--filter=nozero", "--filter=blocksize-policy",
 	       "memory", "4M", "zeromode=none", "blocksize-minimum=1024",
 	       "blocksize-preferred=4096", "blocksize-maximum=16384");
 	run(*state, do_workout, s.uri);
-	server_kill(&s, SIGTERM);
+	server_kill(&s, SIGKILL);
 }
 
 static void test_qemu_nbd(void **state)
@@ -156,7 +156,7 @@ static void test_qemu_nbd(void **state)
 	run(*state, do_workout, s.uri);
 	snprintf(spec, sizeof spec, "%s&ndm-connections=3", s.uri);
 	run(*state, do_workout, spec);
-	server_kill(&s, SIGTERM);
+	server_kill(&s, SIGKILL);
 	unlink(path);
 }
 
@@ -179,7 +179,7 @@ static void test_tcp(void **state)
 	snprintf(s.uri, sizeof s.uri, "nbd://localhost:%d/?ndm-connections=2", ntohs(a.sin_port));
 	server_exec(&s, fd, (const char *const[]){ "nbdkit", "-f", "memory", "4M", NULL });
 	run(*state, do_workout, s.uri);
-	server_kill(&s, SIGTERM);
+	server_kill(&s, SIGKILL);
 }
 
 /* ---- limits come from the server; long requests are cut ---- */
@@ -215,7 +215,7 @@ static void test_limits(void **state)
 	       "blocksize-preferred=4096", "blocksize-maximum=16384",
 	       "blocksize-error-policy=error");
 	run(*state, do_limits, s.uri);
-	server_kill(&s, SIGTERM);
+	server_kill(&s, SIGKILL);
 }
 
 static void do_extents(struct rig *rig, void *arg)
@@ -248,7 +248,7 @@ static void test_extents(void **state)
 		skip();
 	NBDKIT(&s, "e", "memory", "4M");
 	run(*state, do_extents, s.uri);
-	server_kill(&s, SIGTERM);
+	server_kill(&s, SIGKILL);
 }
 
 /* ---- errors of the server, and an export that may not be written ---- */
@@ -273,7 +273,7 @@ static void test_errors(void **state)
 	NBDKIT(&s, "r", "--filter=error", "memory", "4M", "error-pread=ENOSPC",
 	       "error-pread-rate=100%");
 	run(*state, do_errors, s.uri);
-	server_kill(&s, SIGTERM);
+	server_kill(&s, SIGKILL);
 }
 
 static void do_read_only(struct rig *rig, void *arg)
@@ -300,7 +300,7 @@ static void test_read_only(void **state)
 		skip();
 	NBDKIT(&s, "o", "-r", "memory", "1M");
 	run(*state, do_read_only, s.uri);
-	server_kill(&s, SIGTERM);
+	server_kill(&s, SIGKILL);
 }
 
 static void do_refused(struct rig *rig, void *arg)
@@ -389,7 +389,7 @@ static void test_tls(void **state)
 	snprintf(spec, sizeof spec, "nbds+unix://mallory@/?socket=%s&tls-psk-file=%s", s.path, psk);
 	run(*state, do_tls_refused, spec);
 	run(*state, do_tls_refused, s.uri);
-	server_kill(&s, SIGTERM);
+	server_kill(&s, SIGKILL);
 }
 
 /* ---- going away and coming back ---- */
@@ -505,7 +505,7 @@ static void test_reconnect(void **state)
 	snprintf(spec, sizeof spec, "%s", rc.server.uri);
 	rc.spec = spec;
 	run(*state, do_reconnect, &rc);
-	server_kill(&rc.server, SIGTERM);
+	server_kill(&rc.server, SIGKILL);
 }
 
 /* The same with several connections, of which all die. */
@@ -520,7 +520,7 @@ static void test_reconnect_many(void **state)
 	snprintf(spec, sizeof spec, "%s&ndm-connections=4", rc.server.uri);
 	rc.spec = spec;
 	run(*state, do_reconnect, &rc);
-	server_kill(&rc.server, SIGTERM);
+	server_kill(&rc.server, SIGKILL);
 }
 
 /* ---- one connection of several dies: its requests end, the others' go on, it comes back ---- */
@@ -583,7 +583,7 @@ static void test_one_of_many(void **state)
 	NBDKIT(&s, "m", "-t", "1", "--filter=delay", "memory", "4M", "delay-read=200ms");
 	snprintf(spec, sizeof spec, "%s&ndm-connections=3", s.uri);
 	run(*state, do_one_of_many, spec);
-	server_kill(&s, SIGTERM);
+	server_kill(&s, SIGKILL);
 }
 
 /* ---- a server that is stopped: the connection is there, the answers are not ---- */
