@@ -18,10 +18,10 @@ one() { timeout 60 "${nbdkit_env[@]}" nbdkit -U - "$NBDKIT_NDM" "$@"; }
 
 truncate -s 64M disk.img
 status=0
-one table='0 131072 error' --run 'nbdsh -u "$uri" -c "h.pread(512,0)"' > error.out 2>&1 || status=$?
+one table='0 131072 error' --run 'env -u LD_PRELOAD nbdsh -u "$uri" -c "h.pread(512,0)"' > error.out 2>&1 || status=$?
 [ $status = 1 ] && grep -q 'Input/output error' error.out || fail "error ($status): $(cat error.out)"
 before=$(date +%s%N)
-one table='0 131072 delay disk.img 0 200' --run 'qemu-img bench -d 1 -c 5 -f raw "$uri"' > delay.out 2>&1 ||
+one table='0 131072 delay disk.img 0 200' --run 'env -u LD_PRELOAD qemu-img bench -d 1 -c 5 -f raw "$uri"' > delay.out 2>&1 ||
 	fail "delay: $(cat delay.out)"
 ms=$((($(date +%s%N) - before) / 1000000))
 [ $ms -ge 1000 ] || fail "5 reads, each 200 ms late, took $ms ms"
@@ -31,7 +31,7 @@ volumes:
   data: {linear: {length: 64M, device: $T/disk.img}}
   other: {zero: {length: 1M}}
 END
-one "yaml=vol.yaml" export=data --filter=stats statsfile=stats --run 'nbdcopy "$uri" null:' > yaml.out 2>&1 ||
+one "yaml=vol.yaml" export=data --filter=stats statsfile=stats --run 'env -u LD_PRELOAD nbdcopy "$uri" null:' > yaml.out 2>&1 ||
 	fail "yaml=: $(cat yaml.out)"
 grep -q '^total: ' stats || fail "no statistics: $(cat stats)"
 
