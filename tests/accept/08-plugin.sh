@@ -7,6 +7,7 @@
 requires_ndmd
 requires_plugin
 requires_program qemu-img nbdcopy nbdinfo jq
+[ -z "${NDM_SANITIZERS:-}" ] || skip "clients hang under a sanitizer that is preloaded: interop/plugin.sh has the plugin"
 requires /usr/bin/python3 -c 'import nbd, yaml'
 requires nbdsh --version
 mkdir tmp
