@@ -25,7 +25,7 @@ client_ndm_SOURCES += client/replay/replay.h client/replay/explore.c client/repl
 	client/replay/main.c client/replay/serve.c client/replay/shrink.c client/replay/state.c
 client_ndm_SOURCES += client/setup.h client/setup.c client/veritysetup.c client/integritysetup.c client/vdoformat.c
 client_ndm_SOURCES += client/move.c client/multipath.c client/tls-init.c
-client_ndm_SOURCES += client/server.h client/server.c client/open/lvm.h client/open/lvm.c client/open/open.h \
+client_ndm_SOURCES += client/bytes.h client/server.h client/server.c client/open/lvm.h client/open/lvm.c client/open/open.h \
 	client/open/main.c client/open/layers.c client/open/vg.c client/open/thin-delta.c
 client_ndm_CPPFLAGS = $(AM_CPPFLAGS)
 client_ndm_LDADD = libndm-luks.la -lm

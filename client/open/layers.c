@@ -4,8 +4,8 @@
  * because they may lie inside encrypted or mapped volumes that no file descriptor shows.
  */
 #include "open.h"
+#include "client/bytes.h"
 
-#include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,22 +14,6 @@
 #define DEPTH_MAX 8u
 #define GPT_ENTRIES_MAX 1024u
 #define LOGICAL_MAX 128u
-
-static uint32_t get32(const uint8_t *p)
-{
-	uint32_t v;
-
-	memcpy(&v, p, 4);
-	return le32toh(v);
-}
-
-static uint64_t get64(const uint8_t *p)
-{
-	uint64_t v;
-
-	memcpy(&v, p, 8);
-	return le64toh(v);
-}
 
 struct look {
 	struct open *open;
@@ -84,9 +68,9 @@ static bool gpt(struct look *l)
 
 	if (l->bytes < 1024 || memcmp(h, "EFI PART", 8))
 		return false;
-	at = get64(h + 72);
-	n = get32(h + 80);
-	bytes = get32(h + 84);
+	at = le64_get(h + 72);
+	n = le32_get(h + 80);
+	bytes = le32_get(h + 84);
 	if (bytes < 128 || bytes > 4096 || n > GPT_ENTRIES_MAX || at > l->nbd.bytes / 512 ||
 	    l->nbd.bytes - at * 512 < (uint64_t)n * bytes)
 		return false;
@@ -99,8 +83,8 @@ static bool gpt(struct look *l)
 		for (i = 0; i < n && !l->open->status; i++) {
 			const uint8_t *e = entries + (size_t)i * bytes;
 
-			if (get64(e) | get64(e + 8))
-				partition(l, i + 1, get64(e + 32), get64(e + 40) - get64(e + 32) + 1);
+			if (le64_get(e) | le64_get(e + 8))
+				partition(l, i + 1, le64_get(e + 32), le64_get(e + 40) - le64_get(e + 32) + 1);
 		}
 	free(entries);
 	return true;
@@ -123,11 +107,11 @@ static void logical(struct look *l, uint64_t extended)
 		if (at >= l->nbd.bytes / 512 || nbdc_read(&l->nbd, at * 512, sector, 512) ||
 		    sector[510] != 0x55 || sector[511] != 0xaa)
 			return;
-		if (get32(e + 12))
-			partition(l, number, at + get32(e + 8), get32(e + 12));
-		if (!is_extended(e[16 + 4]) || !get32(e + 24))
+		if (le32_get(e + 12))
+			partition(l, number, at + le32_get(e + 8), le32_get(e + 12));
+		if (!is_extended(e[16 + 4]) || !le32_get(e + 24))
 			return;
-		at = extended + get32(e + 24);
+		at = extended + le32_get(e + 24);
 	}
 }
 
@@ -142,7 +126,7 @@ static bool mbr(struct look *l)
 	for (i = 0; i < 4; i++) {
 		if (e[16 * i] & 0x7f)		/* active or not: a boot sector of a file system is none */
 			return false;
-		used += e[16 * i + 4] && get32(e + 16 * i + 12);
+		used += e[16 * i + 4] && le32_get(e + 16 * i + 12);
 	}
 	if (!used)
 		return false;
@@ -151,7 +135,7 @@ static bool mbr(struct look *l)
 	printf("%s  %s  partition table dos\n", l->label, size);
 	free(size);
 	for (i = 0; i < 4 && !l->open->status; i++) {
-		uint64_t first = get32(e + 16 * i + 8), nr = get32(e + 16 * i + 12);
+		uint64_t first = le32_get(e + 16 * i + 8), nr = le32_get(e + 16 * i + 12);
 
 		if (is_extended(e[16 * i + 4]))
 			logical(l, first);
@@ -241,7 +225,7 @@ static struct lvm_node *area_text(struct look *l, const struct lvm_area *area)
 	if (area->offset > l->nbd.bytes || l->nbd.bytes - area->offset < sizeof(mda) ||
 	    nbdc_read(&l->nbd, area->offset, mda, sizeof(mda)) || !lvm_area_read(mda, area, &where))
 		return NULL;
-	ring = get64(mda + 32);
+	ring = le64_get(mda + 32);
 	if (ring > l->nbd.bytes - area->offset)
 		return NULL;
 	bytes = malloc(where.bytes);

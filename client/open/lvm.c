@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* lvm.c - the parser of lvm.h: no I/O, so that a fuzzer can have it. */
 #include "lvm.h"
+#include "client/bytes.h"
 
 #include <ctype.h>
-#include <endian.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,22 +11,6 @@
 #define NODES_MAX 1000000u
 #define SECTOR 512u
 #define CHECKSUM_BEGIN 0xf597a6cfu
-
-static uint32_t get32(const uint8_t *p)
-{
-	uint32_t v;
-
-	memcpy(&v, p, 4);
-	return le32toh(v);
-}
-
-static uint64_t get64(const uint8_t *p)
-{
-	uint64_t v;
-
-	memcpy(&v, p, 8);
-	return le64toh(v);
-}
 
 uint32_t lvm_checksum(const void *data, size_t bytes)
 {
@@ -64,16 +48,16 @@ static bool header_read(const uint8_t *p, const uint8_t *end, struct lvm_label *
 	if (end - p < LVM_UUID_BYTES + 8)
 		return false;
 	uuid_put(l->uuid, p);
-	l->bytes = get64(p + LVM_UUID_BYTES);
+	l->bytes = le64_get(p + LVM_UUID_BYTES);
 	p += LVM_UUID_BYTES + 8;
 	for (list = 0; list < 2; list++, p += 16)	/* data areas, then those of metadata */
 		for (; ; p += 16) {
 			if (end - p < 16)
 				return false;
-			if (!get64(p))
+			if (!le64_get(p))
 				break;
 			if (list && l->nareas < LVM_AREAS)
-				l->areas[l->nareas++] = (struct lvm_area){ get64(p), get64(p + 8) };
+				l->areas[l->nareas++] = (struct lvm_area){ le64_get(p), le64_get(p + 8) };
 		}
 	return true;
 }
@@ -87,11 +71,11 @@ bool lvm_label_read(const uint8_t *head, size_t bytes, struct lvm_label *l)
 		const uint8_t *p = head + at;
 
 		*l = (struct lvm_label){ .nareas = 0 };
-		offset = get32(p + 20);
+		offset = le32_get(p + 20);
 		if (memcmp(p, "LABELONE", 8) || memcmp(p + 24, "LVM2 001", 8) ||
-		    get64(p + 8) != at / SECTOR || offset < 32 || offset > SECTOR - 64)
+		    le64_get(p + 8) != at / SECTOR || offset < 32 || offset > SECTOR - 64)
 			continue;
-		if (get32(p + 16) == lvm_checksum(p + 20, SECTOR - 20) &&
+		if (le32_get(p + 16) == lvm_checksum(p + 20, SECTOR - 20) &&
 		    header_read(p + offset, p + SECTOR, l))
 			return true;
 	}
@@ -101,15 +85,15 @@ bool lvm_label_read(const uint8_t *head, size_t bytes, struct lvm_label *l)
 bool lvm_area_read(const uint8_t *mda, const struct lvm_area *area, struct lvm_where *where)
 {
 	static const char magic[16] = " LVM2 x[5A%r0N*>";
-	uint64_t bytes = get64(mda + 32);
+	uint64_t bytes = le64_get(mda + 32);
 
-	if (memcmp(mda + 4, magic, sizeof(magic)) || get32(mda + 20) != 1 ||
-	    get64(mda + 24) != area->offset || get32(mda) != lvm_checksum(mda + 4, SECTOR - 4))
+	if (memcmp(mda + 4, magic, sizeof(magic)) || le32_get(mda + 20) != 1 ||
+	    le64_get(mda + 24) != area->offset || le32_get(mda) != lvm_checksum(mda + 4, SECTOR - 4))
 		return false;
-	where->offset = get64(mda + 40);
-	where->bytes = get64(mda + 48);
-	where->checksum = get32(mda + 56);
-	return !(get32(mda + 60) & 1) && where->offset >= SECTOR && where->offset < bytes &&
+	where->offset = le64_get(mda + 40);
+	where->bytes = le64_get(mda + 48);
+	where->checksum = le32_get(mda + 56);
+	return !(le32_get(mda + 60) & 1) && where->offset >= SECTOR && where->offset < bytes &&
 	       where->bytes && where->bytes <= bytes - SECTOR && where->bytes <= LVM_TEXT_MAX;
 }
 

@@ -4,11 +4,11 @@
  * devices of a pool, by their mappings alone.  The metadata are read as an export of ndmd or as
  * a file; both trees of mappings are walked, and every block number is checked.
  */
+#include "client/bytes.h"
 #include "client/export.h"
 #include "client/nbd.h"
 #include "client/task.h"
 
-#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -30,22 +30,6 @@ struct metadata {
 	struct nbd nbd;
 	uint64_t blocks;
 };
-
-static uint32_t get32(const uint8_t *p)
-{
-	uint32_t v;
-
-	memcpy(&v, p, 4);
-	return le32toh(v);
-}
-
-static uint64_t get64(const uint8_t *p)
-{
-	uint64_t v;
-
-	memcpy(&v, p, 8);
-	return le64toh(v);
-}
 
 static bool block_read(struct metadata *m, uint64_t block, uint8_t *out)
 {
@@ -82,15 +66,15 @@ static bool tree_walk(struct metadata *m, uint64_t block, unsigned depth, struct
 	uint32_t n, max, i;
 	bool ok = node && depth < DEPTH_MAX && block_read(m, block, node);
 
-	n = ok ? get32(node + 16) : 0;
-	max = ok ? get32(node + 20) : 0;
-	ok = ok && get64(node + 8) == block && max <= (BLOCK_BYTES - HEADER_BYTES) / 16 && n <= max &&
-	     get32(node + 24) == 8;
+	n = ok ? le32_get(node + 16) : 0;
+	max = ok ? le32_get(node + 20) : 0;
+	ok = ok && le64_get(node + 8) == block && max <= (BLOCK_BYTES - HEADER_BYTES) / 16 && n <= max &&
+	     le32_get(node + 24) == 8;
 	for (i = 0; ok && i < n; i++) {
-		uint64_t key = get64(node + HEADER_BYTES + 8 * i);
-		uint64_t value = get64(node + HEADER_BYTES + 8 * (max + i));
+		uint64_t key = le64_get(node + HEADER_BYTES + 8 * i);
+		uint64_t value = le64_get(node + HEADER_BYTES + 8 * (max + i));
 
-		ok = get32(node + 4) & LEAF ? maps_put(out, key, value)
+		ok = le32_get(node + 4) & LEAF ? maps_put(out, key, value)
 					    : tree_walk(m, value, depth + 1, out);
 	}
 	free(node);
@@ -101,13 +85,13 @@ static bool device_maps(struct metadata *m, uint64_t id, struct maps *out, uint3
 {
 	uint8_t super[BLOCK_BYTES];
 	struct maps devices = { 0 };
-	bool ok = block_read(m, 0, super) && get64(super + 32) == THIN_MAGIC;
+	bool ok = block_read(m, 0, super) && le64_get(super + 32) == THIN_MAGIC;
 	size_t i;
 
 	if (!ok)
 		say("ndm thin-delta: there is no metadata of a thin pool");
-	*block_sectors = ok ? get32(super + 336) : 0;
-	if (ok && !tree_walk(m, get64(super + 320), 0, &devices)) {
+	*block_sectors = ok ? le32_get(super + 336) : 0;
+	if (ok && !tree_walk(m, le64_get(super + 320), 0, &devices)) {
 		say("ndm thin-delta: the metadata are damaged");
 		ok = false;
 	}

@@ -6,6 +6,7 @@
  * it is a discard.  Nothing in it is believed unseen.
  */
 #include "replay.h"
+#include "client/bytes.h"
 
 #include <endian.h>
 #include <errno.h>
@@ -19,14 +20,6 @@
 #define HEADER_BYTES 32
 #define UNIT_MAX 65536u
 
-static uint64_t get_le64(const unsigned char *p)
-{
-	uint64_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return le64toh(v);
-}
-
 static bool read_at(const struct log *log, void *buf, size_t bytes, uint64_t at)
 {
 	ssize_t n = pread(log->fd, buf, bytes, (off_t)at);
@@ -39,13 +32,13 @@ static bool superblock_read(struct log *log, uint64_t *entries)
 	unsigned char super[28];
 	uint32_t unit;
 
-	if (!read_at(log, super, sizeof(super), 0) || get_le64(super) != LOG_MAGIC) {
+	if (!read_at(log, super, sizeof(super), 0) || le64_get(super) != LOG_MAGIC) {
 		say("%s: no log of dm-log-writes; or the log was full, or never closed.", log->path);
 		return false;
 	}
-	if (get_le64(super + 8) != 1) {
+	if (le64_get(super + 8) != 1) {
 		say("%s: version %" PRIu64 " of the log is not known.", log->path,
-		    get_le64(super + 8));
+		    le64_get(super + 8));
 		return false;
 	}
 	memcpy(&unit, super + 24, sizeof(unit));
@@ -55,7 +48,7 @@ static bool superblock_read(struct log *log, uint64_t *entries)
 		say("%s: a sector of %u bytes makes no sense.", log->path, log->unit_bytes);
 		return false;
 	}
-	*entries = get_le64(super + 16);
+	*entries = le64_get(super + 16);
 	return true;
 }
 
@@ -66,10 +59,10 @@ bool log_has_data(const struct entry *e)
 
 static bool entry_decode(struct log *log, const unsigned char *unit, uint64_t room, struct entry *e)
 {
-	uint64_t text = get_le64(unit + 24), per = log->unit_bytes / 512;
+	uint64_t text = le64_get(unit + 24), per = log->unit_bytes / 512;
 
-	*e = (struct entry){ .sector = get_le64(unit), .nr = get_le64(unit + 8),
-			     .flags = get_le64(unit + 16) };
+	*e = (struct entry){ .sector = le64_get(unit), .nr = le64_get(unit + 8),
+			     .flags = le64_get(unit + 16) };
 	if (e->sector > UINT64_MAX / 65536 / per || e->nr > UINT64_MAX / 65536 / per)
 		return false;
 	e->sector *= per;
